@@ -1,0 +1,133 @@
+"""Adam on flat, stacked tensors: one row of numbers for each model and parameter group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim.adam import adam as fused_adam
+
+from unweave.types import Adam, Rate
+
+
+class Group:
+    """Parameters of one group of S models as one (S, P) tensor, with their gradients and Adam's two moments.
+
+    The models' parameters (or stacks of them) are views into it, so that an update is a handful of operations whatever the
+    number of layers.
+    """
+
+    def __init__(self, names: Sequence[str], values: Sequence[Mapping[str, Tensor]], settings: Sequence[Adam]) -> None:
+        self.names = tuple(names)
+        self.settings = tuple(settings)
+        first = values[0]
+        self.shapes = {name: first[name].shape for name in names}
+        self.channels_last = {n: first[n].ndim == 4 and _is_channels_last(first[n]) for n in names}
+        flat = [torch.cat([_memory_order(one[n], self.channels_last[n]).reshape(-1) for n in names]) for one in values]
+        self.flat = torch.stack(flat).detach().clone()
+        self.grad = torch.zeros_like(self.flat)
+        self.m = torch.zeros_like(self.flat)
+        self.v = torch.zeros_like(self.flat)
+        self.count = torch.zeros(len(values), dtype=torch.float32, device=self.flat.device)
+
+    def views(self, buffer: Tensor) -> dict[str, Tensor]:
+        """name -> (S, *shape) view of a (S, P) buffer."""
+        found, place = {}, 0
+        for name in self.names:
+            shape = self.shapes[name]
+            size = shape.numel()
+            piece = buffer[:, place : place + size]
+            if self.channels_last[name]:
+                o, i, h, w = shape
+                found[name] = piece.view(-1, o, h, w, i).permute(0, 1, 4, 2, 3)
+            else:
+                found[name] = piece.view(-1, *shape)
+            place += size
+        return found
+
+    def update(self, rates: Sequence[Rate], alive: Tensor | None = None) -> None:
+        """One step of Adam (Kingma & Ba 2015, Algorithm 1), θ ← θ − scale · lr · m̂ / (√v̂ + ε), for every model.
+
+        A model with scale 0, or not ``alive``, keeps parameters, moments and count as they are.
+        """
+        self._clip()
+        if len(self.settings) == 1:
+            self._one(rates[0])
+        else:
+            self._many(rates, alive)
+
+    def _clip(self) -> None:
+        for row, settings in zip(self.grad, self.settings, strict=True):
+            if settings.clip is not None:
+                row.mul_(torch.clamp(settings.clip / (torch.linalg.vector_norm(row) + 1e-6), max=1.0))
+
+    def _one(self, rate: Rate) -> None:
+        if rate.reset:
+            self._forget(torch.ones(1, dtype=torch.bool, device=self.flat.device))
+        if rate.scale == 0:
+            return
+        s = self.settings[0]
+        fused_adam(
+            [self.flat],
+            [self.grad],
+            [self.m],
+            [self.v],
+            [],
+            [self.count[0]],
+            fused=True,
+            amsgrad=False,
+            beta1=s.betas[0],
+            beta2=s.betas[1],
+            lr=s.lr * rate.scale,
+            weight_decay=s.weight_decay,
+            eps=s.eps,
+            maximize=False,
+        )
+
+    def _many(self, rates: Sequence[Rate], alive: Tensor | None) -> None:
+        def column(values: Sequence[float]) -> Tensor:
+            return torch.tensor(values, dtype=self.flat.dtype, device=self.flat.device)[:, None]
+
+        if any(rate.reset for rate in rates):
+            self._forget(torch.tensor([rate.reset for rate in rates], device=self.flat.device))
+        moves = torch.tensor([rate.scale != 0 for rate in rates], device=self.flat.device)
+        if alive is not None:
+            moves = moves & alive
+        s = self.settings
+        beta1, beta2 = column([a.betas[0] for a in s]), column([a.betas[1] for a in s])
+        step = column([a.lr * rate.scale for a, rate in zip(s, rates, strict=True)])
+        grad = self.grad + column([a.weight_decay for a in s]) * self.flat
+        m = beta1 * self.m + (1 - beta1) * grad
+        v = beta2 * self.v + (1 - beta2) * grad**2
+        count = (self.count + 1).to(self.flat.dtype)[:, None]
+        denominator = torch.sqrt(v / (1 - beta2**count)) + column([a.eps for a in s])
+        moved = self.flat - step * (m / (1 - beta1**count)) / denominator
+        # where, not a product with 0: a model whose numbers are no longer finite must not touch its own kept values.
+        for kept, new in ((self.flat, moved), (self.m, m), (self.v, v)):
+            kept.copy_(torch.where(moves[:, None], new, kept))
+        self.count.add_(moves.to(self.count.dtype))
+
+    def _forget(self, which: Tensor) -> None:
+        keep = ~which
+        self.m.mul_(keep[:, None])
+        self.v.mul_(keep[:, None])
+        self.count.mul_(keep)
+
+
+def attach(model: nn.Module, groups: Sequence[Group]) -> None:
+    """Make the parameters of one model, and their gradients, views into its groups (S = 1)."""
+    parameters = dict(model.named_parameters())
+    for group in groups:
+        values, grads = group.views(group.flat), group.views(group.grad)
+        for name in group.names:
+            parameters[name].data = values[name][0]
+            parameters[name].grad = grads[name][0]
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
+
+
+def _memory_order(tensor: Tensor, channels_last: bool) -> Tensor:
+    return tensor.permute(0, 2, 3, 1) if channels_last else tensor

@@ -1,0 +1,46 @@
+"""What makes training fast on a CPU: memory that is kept instead of faulted in again, and bfloat16 where it is native."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+
+import torch
+
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+
+
+@functools.cache
+def keep_memory() -> bool:
+    """Tell glibc to keep freed memory of this process; True where that was possible (Linux with glibc), once a process.
+
+    A training step allocates and frees activations of some 16 MB each; by default every one is mapped afresh and its pages
+    faulted in, which costs more than the arithmetic. Called when a training starts, never on import.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    settings = ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, 1 << 27))
+    return all([mallopt(ctypes.c_int(name), ctypes.c_int(value)) == 1 for name, value in settings])
+
+
+@functools.cache
+def default_precision() -> str:
+    """``bf16`` where the hardware multiplies in bfloat16 (a GPU, or a CPU with AVX-512 BF16 or AMX), else ``float32``."""
+    if torch.cuda.is_available():
+        return "bf16"
+    has = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    native = has is not None and bool(has()) and _flags() & {"avx512_bf16", "amx_bf16"}
+    return "bf16" if native else "float32"
+
+
+def _flags() -> set[str]:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
+            return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+    except OSError:
+        return set()

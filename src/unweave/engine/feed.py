@@ -1,0 +1,46 @@
+"""What a model is shown in each step: rows, images, labels, noise, all from (seed, step)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from unweave.data.base import Images
+from unweave.engine.experiment import Complete
+from unweave.engine.noise import Order, draw
+from unweave.types import Batch, Draw
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bf16": torch.float32}
+
+
+class Feed:
+    """Batches for one experiment, from a data set that several may share."""
+
+    def __init__(self, experiment: Complete, images: Images, device: torch.device) -> None:
+        method, spec = experiment.method, experiment.spec
+        self.images = images
+        self.device = device
+        self.dtype = DTYPES[experiment.precision]
+        self.seeds = torch.tensor([experiment.seed], device=device)
+        self.noise = method.noise(spec, experiment.latents, experiment.batch)
+        self.nuisance = images.noise(experiment.batch)
+        self.orders = [
+            Order(experiment.seed, images.rows, experiment.batch, device, stream)
+            for stream in (("order", "order y") if method.views == "two" else ("order",))
+        ]
+
+    def batch(self, step: int) -> Batch:
+        """The batch of one step."""
+        rows = self.orders[0].at(step)
+        x = self._images(rows, step, "x")
+        y = self._images(self.orders[1].at(step), step, "y") if len(self.orders) > 1 else x
+        noise = {name: self._draw(what, step, f"noise {name}") for name, what in self.noise.items()}
+        labels = self.images.levels(rows)
+        return Batch(x, y, labels, noise, torch.tensor(step, device=self.device), self.images.rows)
+
+    def _draw(self, what: Draw, step: int, stream: str) -> Tensor:
+        return draw(self.seeds, step, stream, what, self.dtype)[0]
+
+    def _images(self, rows: Tensor, step: int, view: str) -> Tensor:
+        draws = {name: self._draw(what, step, f"nuisance {view} {name}") for name, what in self.nuisance.items()}
+        return self.images.batch(rows, draws).to(self.dtype)

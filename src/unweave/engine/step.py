@@ -1,0 +1,265 @@
+"""One optimiser step, for one model alone or for a pack in lockstep."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+from unweave.data.base import Images
+from unweave.engine.adam import Group, attach
+from unweave.engine.experiment import Complete
+from unweave.engine.feed import DTYPES, Feed
+from unweave.methods import Method
+from unweave.networks import Model, set_precision
+from unweave.types import Adam, Batch, Rate, State, UserError
+
+
+class Failure(NamedTuple):
+    """Where a model stopped because its loss was no longer finite."""
+
+    step: int
+    term: str
+
+
+class Learner(ABC):
+    """Models of one pack at the same step, with everything they need to go on.
+
+    ``failures`` holds a Failure for every member that stopped; it keeps the parameters it had before that step.
+    """
+
+    experiments: tuple[Complete, ...]
+    models: tuple[Model, ...]
+    groups: tuple[Group, ...]
+    names: tuple[str, ...]
+    failures: list[Failure | None]
+
+    @abstractmethod
+    def step(self, step: int) -> dict[str, Tensor]:
+        """Take one step; name -> (S,) values of every term, ``total`` among them."""
+
+    @abstractmethod
+    def states(self) -> dict[str, Tensor]:
+        """The methods' memories, name -> (S, …)."""
+
+    @abstractmethod
+    def restore(self, memories: Sequence[Mapping[str, Tensor]]) -> None:
+        """Continue from what ``memory`` gave, one a member."""
+
+    def memory(self, member: int) -> dict[str, Tensor]:
+        """All that one member needs to go on exactly: parameters, moments, counts, the method's memory."""
+        found: dict[str, Tensor] = {}
+        for name, group in zip(self.names, self.groups, strict=True):
+            for kind, buffer in (("model", group.flat), ("adam m", group.m), ("adam v", group.v)):
+                views = group.views(buffer)
+                found |= {f"{kind}/{key}": value[member].contiguous().clone() for key, value in views.items()}
+            found[f"adam count/{name}"] = group.count[member].clone()
+        found |= {f"state/{key}": value[member].clone() for key, value in self.states().items()}
+        return found
+
+    def _restore_groups(self, memories: Sequence[Mapping[str, Tensor]]) -> None:
+        for name, group in zip(self.names, self.groups, strict=True):
+            for kind, buffer in (("model", group.flat), ("adam m", group.m), ("adam v", group.v)):
+                for key, view in group.views(buffer).items():
+                    for member, memory in enumerate(memories):
+                        view[member].copy_(fitting(memory, f"{kind}/{key}", view[member].shape))
+            for member, memory in enumerate(memories):
+                group.count[member] = fitting(memory, f"adam count/{name}", torch.Size())
+
+    def _rates(self, step: int) -> dict[str, list[Rate]]:
+        tables = [one.method.rates(step) for one in self.experiments]
+        return {name: [table.get(name, Rate()) for table in tables] for name in self.names}
+
+
+class Alone(Learner):
+    """One model, trained as its own module: the CPU's way, and bit for bit the same whatever else runs."""
+
+    def __init__(self, experiment: Complete, images: Images, device: torch.device) -> None:
+        self.experiments = (experiment,)
+        model = build(experiment, device)
+        self.models = (model,)
+        self.names, self.groups = _groups(self.models, self.experiments)
+        attach(model, self.groups)
+        self.feed = Feed(experiment, images, device)
+        self.state: State = _initial(experiment, device)
+        self.failures = [None]
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        method = self.experiments[0].method
+        loss = method.loss(self.models[0], self.feed.batch(step), self.state)
+        terms = {"total": loss.total.detach(), **{name: value.detach() for name, value in loss.terms.items()}}
+        if not bool(torch.isfinite(terms["total"])):
+            self.failures[0] = Failure(step, _culprit(terms))
+            return {name: value[None] for name, value in terms.items()}
+        for group in self.groups:
+            group.grad.zero_()
+        loss.total.backward()
+        for name, rates in self._rates(step).items():
+            self.groups[self.names.index(name)].update(rates)
+        self.state = {name: value.detach() for name, value in loss.state.items()}
+        return {name: value[None] for name, value in terms.items()}
+
+    def states(self) -> dict[str, Tensor]:
+        return {name: value[None] for name, value in self.state.items()}
+
+    def restore(self, memories: Sequence[Mapping[str, Tensor]]) -> None:
+        self._restore_groups(memories)
+        self.state = {n: fitting(memories[0], f"state/{n}", v.shape).to(v) for n, v in self.state.items()}
+
+
+class Objective(nn.Module):
+    """A method's loss as a module, so that ``functional_call`` can give it other parameters."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, method: Method, batch: Batch, state: State) -> tuple[Tensor, dict[str, Tensor], State]:
+        loss = method.loss(self.model, batch, state)  # type: ignore[arg-type]
+        return loss.total, dict(loss.terms), dict(loss.state)
+
+
+class Together(Learner):
+    """A pack in lockstep: parameters stacked along a first axis, the loss under ``vmap``, one backward outside."""
+
+    def __init__(self, experiments: Sequence[Complete], images: Images, device: torch.device) -> None:
+        self.experiments = tuple(experiments)
+        self.models = tuple(build(one, device, channels_last=False) for one in experiments)
+        self.names, self.groups = _groups(self.models, self.experiments)
+        self.leaves: dict[str, Tensor] = {}
+        self.grads: dict[str, Tensor] = {}
+        for group in self.groups:
+            for name, view in group.views(group.flat).items():
+                self.leaves[f"model.{name}"] = view.detach().requires_grad_()
+            self.grads |= {f"model.{name}": view for name, view in group.views(group.grad).items()}
+        self._share()
+        buffers = stack_module_state(list(self.models))[1]
+        self.buffers = {f"model.{name}": value for name, value in buffers.items()}
+        self.objective = Objective(self.models[0])
+        self.feeds = [Feed(one, images, device) for one in experiments]
+        states = [_initial(one, device) for one in experiments]
+        self.state: State = {name: torch.stack([one[name] for one in states]) for name in states[0]}
+        self.methods, self.axes = batched([one.method for one in experiments], DTYPES[experiments[0].precision], device)
+        self.alive = torch.ones(len(experiments), dtype=torch.bool, device=device)
+        self.failures = [None] * len(experiments)
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        batches = [feed.batch(step) for feed in self.feeds]
+        noise = {name: torch.stack([one.noise[name] for one in batches]) for name in batches[0].noise}
+        x = torch.stack([one.x for one in batches])
+        y = torch.stack([one.y for one in batches]) if batches[0].y is not batches[0].x else x
+        labels = torch.stack([one.labels for one in batches])
+        fixed = batches[0]
+
+        def one(
+            parameters: dict[str, Tensor], buffers: dict[str, Tensor], values: dict[str, Any], x: Tensor, y: Tensor,
+            labels: Tensor, noise: dict[str, Tensor], state: State,
+        ) -> tuple[Tensor, dict[str, Tensor], State]:  # fmt: skip
+            method = replace(self.methods, **values)
+            batch = Batch(x, y, labels, noise, fixed.step, fixed.rows)
+            return functional_call(self.objective, (parameters, buffers), (method, batch, state))
+
+        total, terms, state = torch.vmap(one, randomness="error")(
+            self.leaves, self.buffers, self.axes, x, y, labels, noise, dict(self.state)
+        )
+        found = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
+        finite = torch.isfinite(found["total"])
+        for member in torch.nonzero(self.alive & ~finite).flatten().tolist():
+            self.failures[member] = Failure(step, _culprit({name: value[member] for name, value in found.items()}))
+        self.alive = self.alive & finite
+        summed = torch.where(self.alive, total, torch.zeros_like(total)).sum()
+        names = list(self.leaves)
+        found_grads = torch.autograd.grad(summed, [self.leaves[name] for name in names], materialize_grads=True)
+        for name, grad in zip(names, found_grads, strict=True):
+            self.grads[name].copy_(grad)
+        for name, rates in self._rates(step).items():
+            self.groups[self.names.index(name)].update(rates, self.alive)
+        self.state = {
+            name: torch.where(_along(self.alive, value), value.detach(), self.state[name]) for name, value in state.items()
+        }
+        return found
+
+    def states(self) -> dict[str, Tensor]:
+        return dict(self.state)
+
+    def restore(self, memories: Sequence[Mapping[str, Tensor]]) -> None:
+        self._restore_groups(memories)
+        self.state = {
+            name: torch.stack([fitting(m, f"state/{name}", value.shape[1:]) for m in memories]).to(value)
+            for name, value in self.state.items()
+        }
+
+    def _share(self) -> None:
+        """Let every member's own module read the stacked parameters."""
+        for group in self.groups:
+            for name, view in group.views(group.flat).items():
+                for member, model in enumerate(self.models):
+                    model.get_parameter(name).data = view[member]
+
+
+def build(experiment: Complete, device: torch.device, channels_last: bool = True) -> Model:
+    """The experiment's model with the weights its seed gives it; the global random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(experiment.seed)
+        model = experiment.method.network(experiment.spec, experiment.latents, experiment.network)
+    set_precision(model, experiment.precision).to(device)
+    if channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
+
+
+def batched(
+    methods: Sequence[Method], dtype: torch.dtype, device: torch.device
+) -> tuple[Method, dict[str, Any]]:
+    """A method for all, and its float fields (and tuples of floats) as tensors with a first axis for the members."""
+    values: dict[str, Any] = {}
+
+    def stack(numbers: Sequence[float]) -> Tensor:
+        return torch.tensor(numbers, dtype=dtype, device=device)
+
+    for one in fields(methods[0]):
+        column = [getattr(method, one.name) for method in methods]
+        if isinstance(column[0], float):
+            values[one.name] = stack(column)
+        elif isinstance(column[0], tuple) and column[0] and isinstance(column[0][0], float):
+            values[one.name] = tuple(stack(place) for place in zip(*column, strict=True))
+    return methods[0], values
+
+
+def _groups(models: Sequence[Model], experiments: Sequence[Complete]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    partition = models[0].groups()
+    settings: list[Mapping[str, Adam]] = [one.method.optimisers() for one in experiments]
+    parameters = [{name: p.detach() for name, p in model.named_parameters()} for model in models]
+    groups = []
+    for name, members in partition.items():
+        adams = [own.get(name, one.optimiser) for own, one in zip(settings, experiments, strict=True)]
+        groups.append(Group(members, parameters, adams))
+    return tuple(partition), tuple(groups)
+
+
+def _initial(experiment: Complete, device: torch.device) -> State:
+    dtype = DTYPES[experiment.precision]
+    state = experiment.method.init(experiment.spec, experiment.latents)
+    return {n: v.to(device, dtype if v.is_floating_point() else v.dtype) for n, v in state.items()}
+
+
+def fitting(memory: Mapping[str, Tensor], name: str, shape: torch.Size) -> Tensor:
+    """A checkpoint's tensor of that name and shape. Raises UserError when it has none."""
+    if name not in memory or memory[name].shape != shape:
+        given = "nothing" if name not in memory else f"shape {tuple(memory[name].shape)}"
+        raise UserError(f"this checkpoint belongs to another experiment: {name} has {given}, needed is shape {tuple(shape)}")
+    return memory[name]
+
+
+def _culprit(terms: Mapping[str, Tensor]) -> str:
+    """The first term that is not finite."""
+    return next((n for n, v in terms.items() if n != "total" and not bool(torch.isfinite(v))), "total")
+
+
+def _along(mask: Tensor, value: Tensor) -> Tensor:
+    return mask.view(-1, *[1] * (value.ndim - 1))

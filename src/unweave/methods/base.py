@@ -1,0 +1,109 @@
+"""What a method is: hyperparameters, an objective, and what it needs from the loop."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple, Self
+
+from unweave.data.base import DataSpec
+from unweave.networks import VAE, Body, Conv, Model
+from unweave.types import Adam, Batch, Draw, Loss, Rate, Reference, State, UserError
+
+
+class Preset(NamedTuple):
+    """A publication's settings of a method for one data set; used for whatever a person leaves open."""
+
+    fields: Mapping[str, Any] = {}
+    """Hyperparameters of the method."""
+    latents: int = 10
+    steps: int = 300_000
+    batch: int = 64
+    optimiser: Adam = Adam()
+    note: str = ""
+    """Where the numbers are from."""
+
+
+STANDARD = Preset(note="Locatello et al. 2019: batch 64, 300,000 steps, Adam 1e-4, 10 latents")
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """An objective by description: its fields are its hyperparameters, and numbers among them may differ inside a pack.
+
+    A ``loss`` draws no random numbers, keeps no counter, branches on no tensor and on no float field, and changes
+    nothing: noise, step and memory come in, the loss and the next memory go out.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line for lists."""
+    references: ClassVar[tuple[Reference, ...]] = ()
+    presets: ClassVar[Mapping[str, Preset]] = {}
+    """Data set name -> the published settings; ``""`` for every other data set."""
+    schedules: ClassVar[tuple[str, ...]] = ()
+    """Fields that count steps of a schedule (not rates or pressures)."""
+
+    @property
+    def views(self) -> str:
+        """What ``batch.y`` holds: ``one`` (x itself) or ``two`` (a second, independent batch)."""
+        return "one"
+
+    def check(self, data: DataSpec, latents: int) -> None:  # noqa: B027 — most methods have something to check, not all
+        """Raises UserError for hyperparameters that cannot be trained; sees Python numbers only."""
+
+    def network(self, data: DataSpec, latents: int, body: Body | None = None) -> Model:
+        """What this method trains; the plain VAE on the standard convolutional body unless it says otherwise."""
+        return VAE(body or Conv(), data.shape, latents, data.likelihood)
+
+    def noise(self, data: DataSpec, latents: int, rows: int) -> Mapping[str, Draw]:
+        """The random tensors that ``loss`` reads from ``batch.noise`` with batches of so many rows."""
+        return {"z": Draw((rows, latents))}
+
+    def init(self, data: DataSpec, latents: int) -> State:
+        """The memory before the first step."""
+        return {}
+
+    def optimisers(self) -> Mapping[str, Adam]:
+        """Settings for parameter groups that differ from the experiment's."""
+        return {}
+
+    def rates(self, step: int) -> Mapping[str, Rate]:
+        """How far each parameter group moves in this step; groups not named move as usual."""
+        return {}
+
+    def over(self, fraction: float) -> Self:
+        """A copy with the length of every schedule multiplied, for runs that are shorter or longer than published."""
+        return replace(self, **{name: scaled(getattr(self, name), fraction) for name in self.schedules})
+
+    @abstractmethod
+    def loss(self, model: Model, batch: Batch, state: State) -> Loss:
+        """The objective per image, the scalars to record, and the next memory."""
+
+
+def scaled(length: Any, fraction: float) -> Any:
+    """A schedule length (or a tuple of them) multiplied and rounded, at least 1."""
+    if isinstance(length, tuple):
+        return tuple(scaled(one, fraction) for one in length)
+    return max(1, round(length * fraction))
+
+
+def at_least(method: Method, low: float, *names: str) -> None:
+    """Raises UserError unless the named fields (numbers or tuples of them) are finite and at least ``low``."""
+    for name in names:
+        value = getattr(method, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            if not isinstance(one, int | float) or not low <= one < math.inf:
+                raise UserError(f"{method.name}: {name} = {value!r}; allowed: numbers of {low:g} or more")
+
+
+def one_of(method: Method, name: str, allowed: Collection[str]) -> None:
+    """Raises UserError unless a string field is one of the allowed words."""
+    value = getattr(method, name)
+    if value not in allowed:
+        near = difflib.get_close_matches(str(value), allowed, 1, 0.5)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise UserError(f"{method.name}: {name} = {value!r}; allowed: {', '.join(allowed)}{hint}")

@@ -1,0 +1,51 @@
+"""What a metric is: a frozen dataclass of settings, called on codes with a seed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+from unweave.types import Codes, Reference, Score
+
+LOCATELLO = Reference(
+    "locatello2019challenging",
+    "Locatello, Francesco and Bauer, Stefan and Lucic, Mario and Rätsch, Gunnar and Gelly, Sylvain and "
+    "Schölkopf, Bernhard and Bachem, Olivier",
+    "Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations",
+    "International Conference on Machine Learning",
+    2019,
+    "https://arxiv.org/abs/1811.12359",
+)
+"""The study whose metric settings most later publications follow."""
+
+
+@dataclass(frozen=True)
+class Metric(ABC):
+    """A number read off ``Codes``: the same codes, settings and seed give the same number."""
+
+    name: ClassVar[str]
+    references: ClassVar[tuple[Reference, ...]] = ()
+    better: ClassVar[str] = "higher"
+    """``higher`` or ``lower``: which values are better."""
+    reads: ClassVar[str] = "factors"
+    """What the codes must carry: ``factors`` (levels) or ``distortion`` (reconstruction errors)."""
+
+    @property
+    def label(self) -> str:
+        """What its score is kept under: the name, and more where a setting makes numbers that must not be mixed."""
+        return self.name
+
+    @abstractmethod
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        """Score the codes. Raises UserError when they lack what the metric needs (factors, distortion)."""
+
+    def settings(self, codes: Codes, seed: int) -> dict[str, Any]:
+        """Every setting that made a score: the fields, the seed, how many images and latents were read."""
+        return {
+            **asdict(self),
+            "seed": seed,
+            "images": len(codes.mean),
+            "latents": codes.mean.shape[1],
+            "space": codes.space,
+        }

@@ -1,0 +1,83 @@
+"""Trunks with heads: what turns images into numbers and numbers into images, with precision kept where it matters."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+Shape = tuple[int, int, int]
+
+
+class Trunk(nn.Module):
+    """A stack of layers that may run in bfloat16; what surrounds it (heads, latents, losses) keeps full precision."""
+
+    def __init__(self, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.layers = layers
+        self.bf16 = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            return self.layers(x)
+
+
+class Encoder(nn.Module):
+    """A trunk, then one dense head in full precision: (N, C, H, W) -> (N, outputs)."""
+
+    def __init__(self, layers: nn.Sequential, width: int, outputs: int) -> None:
+        super().__init__()
+        self.trunk = Trunk(layers)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.trunk(x).to(self.head.weight.dtype))
+
+    def features(self, x: Tensor) -> Mapping[str, Tensor]:
+        """What every activation of the trunk puts out, by its place in the stack."""
+        found = {}
+        for name, layer in self.trunk.layers.named_children():
+            x = layer(x)
+            if not list(layer.parameters()) and not isinstance(layer, nn.Flatten | nn.Unflatten):
+                found[f"layer {name}"] = x
+        return found
+
+
+class Decoder(nn.Module):
+    """One dense stem in full precision, so that latents are never rounded, then a trunk: (N, inputs) -> logits."""
+
+    def __init__(self, inputs: int, width: int, layers: nn.Sequential) -> None:
+        super().__init__()
+        self.stem = nn.Linear(inputs, width)
+        self.trunk = Trunk(layers)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.trunk(self.stem(z)).to(z.dtype)
+
+
+@dataclass(frozen=True)
+class Body(ABC):
+    """An architecture by description: it builds the encoder and the decoder that a method's model is made of."""
+
+    @abstractmethod
+    def encoder(self, shape: Shape, outputs: int) -> Encoder:
+        """Images of ``shape`` (C, H, W) to ``outputs`` numbers."""
+
+    @abstractmethod
+    def decoder(self, inputs: int, shape: Shape) -> Decoder:
+        """``inputs`` numbers to logits of ``shape`` (C, H, W)."""
+
+
+def set_precision(model: nn.Module, precision: str) -> nn.Module:
+    """Run the trunks of a model in ``bf16``, or all of it in ``float32`` or ``float64``; returns the model.
+
+    With ``bf16`` the weights stay in float32 and only convolutions and dense layers inside trunks compute in bfloat16.
+    """
+    model.to(torch.float64 if precision == "float64" else torch.float32)
+    for module in model.modules():
+        if isinstance(module, Trunk):
+            module.bf16 = precision == "bf16"
+    return model

@@ -1,0 +1,53 @@
+"""What the framework asks of a network, and nothing more."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from unweave.networks.likelihoods import distortion
+from unweave.types import Gaussian
+
+
+class Model(nn.Module, ABC):
+    """Images to latents and back. A method may call anything else that its own network offers.
+
+    ``latents`` is the size D of a code; ``likelihood`` names the distortion; ``spaces`` counts latent spaces that can
+    be asked for by number; ``blocks`` lists the latents that form one code together (empty: each its own).
+    """
+
+    latents: int
+    likelihood: str
+    spaces: int = 1
+    blocks: tuple[tuple[int, ...], ...] = ()
+
+    @abstractmethod
+    def encode(self, x: Tensor, space: int = 0) -> Gaussian:
+        """(N, C, H, W) images -> q(z|x) with (N, D) means and log-variances."""
+
+    @abstractmethod
+    def decode(self, z: Tensor, space: int = 0) -> Tensor:
+        """(N, D) codes -> (N, C, H, W) logits; a sigmoid makes an image of them."""
+
+    def prior(self, draws: Tensor) -> Tensor:
+        """(N, D) standard normals -> codes from the prior; the normals themselves for N(0, I)."""
+        return draws
+
+    def distortion(self, logits: Tensor, x: Tensor) -> Tensor:
+        """(N,) reconstruction error of each image, summed over pixels (see ``networks.likelihoods``)."""
+        return distortion(self.likelihood, logits, x)
+
+    def features(self, x: Tensor) -> Mapping[str, Tensor]:
+        """Intermediate representations by layer name; none unless the network offers them."""
+        return {}
+
+    def groups(self) -> Mapping[str, tuple[str, ...]]:
+        """A partition of the parameter names; each group has its own optimiser settings and rates."""
+        return {"all": tuple(name for name, _ in self.named_parameters())}
+
+
+def submodules(model: nn.Module, *children: str) -> tuple[str, ...]:
+    """Names of all parameters below the named children, for ``Model.groups``."""
+    return tuple(name for name, _ in model.named_parameters() if name.split(".")[0] in children)

@@ -1,0 +1,148 @@
+"""A run's folder: what is kept of one experiment, and who may write it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from unweave.store.files import StoreError, read_json, sweep, write, write_json, write_text
+
+FORMAT = 1
+"""Version of the checkpoint's layout; every older one can still be read."""
+LARGEST = 16 * 1024**3
+"""No checkpoint of ours is larger, in bytes."""
+
+
+class Checkpoint(NamedTuple):
+    """A training at a step: named tensors, the names of the recorded terms, and the key of the experiment."""
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    terms: tuple[str, ...]
+    key: str
+
+
+class RunFolder:
+    """``runs/<key>/``: experiment.json, checkpoint.safetensors, trace.csv, status.json, environment.json, scores.json.
+
+    >>> import tempfile
+    >>> folder = RunFolder(Path(tempfile.mkdtemp()) / "abc")
+    >>> with folder.lock():
+    ...     folder.save(Checkpoint(3, {"w": torch.ones(2)}, ("total",), "abc"))
+    >>> folder.load().step
+    3
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    @contextmanager
+    def lock(self, wait: float = 0.0) -> Iterator[None]:
+        """Be the only writer. Raises StoreError saying who holds the folder; a dead process holds nothing.
+
+        Args:
+            wait: seconds to wait for another writer to finish.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock")
+            lock.acquire(timeout=wait)
+        except Timeout:
+            raise StoreError(f"{self.path} is being written by {self.holder()}; wait for it or stop it") from None
+        except OSError as error:
+            raise StoreError(f"cannot write in {self.path}: {error.strerror or error}") from None
+        try:
+            sweep(self.path)
+            write_json(self.path / ".holder.json", {"process": os.getpid(), "host": socket.gethostname(), "since": now()})
+            yield
+        finally:
+            (self.path / ".holder.json").unlink(missing_ok=True)
+            lock.release()
+
+    def holder(self) -> str:
+        """Who writes here, in words."""
+        try:
+            who = read_json(self.path / ".holder.json")
+            return f"process {who['process']} on {who['host']} since {who['since']}"
+        except (StoreError, KeyError, TypeError):
+            return "another process"
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint whole, in place of the one before."""
+        meta = {
+            "format": str(FORMAT),
+            "key": checkpoint.key,
+            "step": str(checkpoint.step),
+            "terms": json.dumps(list(checkpoint.terms)),
+        }
+        write(self.checkpoint_path, lambda temporary: save_file(dict(checkpoint.tensors), temporary, metadata=meta))
+
+    def load(self) -> Checkpoint | None:
+        """The checkpoint, None when there is none yet. Raises StoreError when it is damaged or from a newer version."""
+        path = self.checkpoint_path
+        if not path.exists():
+            return None
+        try:
+            if path.stat().st_size > LARGEST:
+                raise StoreError(f"cannot read {path}: larger than {LARGEST >> 30} GiB, which none of our files is")
+            with safe_open(path, framework="pt") as file:
+                meta = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            version = int(meta["format"])
+            if version > FORMAT:
+                raise StoreError(f"{path} has checkpoint format {version}; this unweave reads up to {FORMAT}: install a newer one")
+            return Checkpoint(int(meta["step"]), tensors, tuple(json.loads(meta["terms"])), meta["key"])
+        except (SafetensorError, OSError) as error:
+            raise StoreError(f"cannot read {path}: {error}") from None
+        except (KeyError, ValueError) as error:
+            raise StoreError(f"{path} is no checkpoint of unweave ({type(error).__name__}: {error})") from None
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the checkpoint lies."""
+        return self.path / "checkpoint.safetensors"
+
+    def read(self, name: str) -> Any:
+        """One of the folder's JSON files, ``experiment``, ``status``, ``environment`` or ``scores``; {} when not there."""
+        path = self.path / f"{name}.json"
+        return read_json(path) if path.exists() else {}
+
+    def write(self, name: str, values: Any) -> None:
+        """Write one of the folder's JSON files whole."""
+        write_json(self.path / f"{name}.json", values)
+
+    def write_trace(self, table: Mapping[str, Sequence[float]]) -> None:
+        """Write the recorded terms as CSV: one row a window of steps."""
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(table)
+        rows.writerows(zip(*([f"{value:.9g}" for value in column] for column in table.values()), strict=True))
+        write_text(self.path / "trace.csv", text.getvalue())
+
+    def read_trace(self) -> dict[str, list[float]]:
+        """The recorded terms, column by column; {} when there are none."""
+        path = self.path / "trace.csv"
+        if not path.exists():
+            return {}
+        with path.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.reader(lines))
+        return {name: [float(row[place]) for row in rows[1:]] for place, name in enumerate(rows[0])}
+
+
+def now() -> str:
+    """The time as text, in UTC."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
