@@ -45,6 +45,7 @@ def test_numbers_of_numpy_and_torch():
 def test_wide_and_combining_letters_keep_the_columns():
     lines = table([{"name": "日本", "v": 1}, {"name": "e\u0301a", "v": 2}, {"name": "β-VAE", "v": 3}]).split("\n")
     assert len({width(line) for line in lines}) == 1
+    assert lines[2] == "日本   1" and lines[3] == "e\u0301a     2"
 
 
 def test_control_characters_cannot_reach_the_terminal():

@@ -20,6 +20,9 @@ from unweave.networks import Model
 from unweave.store import Checkpoint, RunFolder, environment, now
 from unweave.types import UserError
 
+Told = Callable[[tuple[Complete, ...], int, Mapping[str, Tensor]], object]
+"""Who is told of every step: the pack's members, the steps taken, name -> (S,) values."""
+
 
 class Snapshot:
     """A pack at a step: what was trained since the last one, and all that is needed to go on.
@@ -69,6 +72,7 @@ def train(
     resume: bool = True,
     lockstep: bool | None = None,
     stop: Callable[[], bool] = lambda: False,
+    told: Told = lambda experiments, step, terms: None,
 ) -> Iterator[Snapshot]:
     """Train experiments, pack by pack, yielding a snapshot of the pack every so many steps and at its end.
 
@@ -81,6 +85,8 @@ def train(
         resume: go on from a checkpoint in ``out``, and pass over what is done; else start afresh.
         lockstep: train packs under ``vmap`` (True), one model after the other (False), or choose: lockstep on a GPU.
         stop: asked between steps; True ends the training with a last snapshot.
+        told: called after every step with the pack's members, the steps taken and name -> (S,) values of that step: for
+            progress lines, so it must be quick.
 
     Raises:
         UserError: anything that cannot be trained, before the first step.
@@ -95,9 +101,7 @@ def train(
     packs = pack(many)
     if every is not None and every < 1:
         raise UserError(f"every = {every}; allowed: a whole number from 1")
-    where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    if where.type == "cuda" and not torch.cuda.is_available():
-        raise UserError("device = 'cuda', but this machine has no GPU that torch can use; allowed: cpu")
+    where = place(device)
     together = where.type == "cuda" if lockstep is None else lockstep
     keep_memory()
     opened: dict[Dataset, Images] = {}
@@ -116,9 +120,23 @@ def train(
                 make = Together if together else None
                 for group in groups:
                     learner = make(group, opened[data], where) if make else Alone(group[0], opened[data], where)
-                    yield from _run(learner, start, folders, every, stop, opened[data].source)
+                    yield from _run(learner, start, folders, every, stop, told, opened[data].source)
                     if stop():
                         return
+
+
+def place(device: str | torch.device | None) -> torch.device:
+    """The device itself, a GPU where there is one for None. Raises UserError for one that is not here."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    allowed = ", ".join(["cpu", *(["cuda"] if gpus else []), *(f"cuda:{k}" for k in range(gpus))])
+    try:
+        where = torch.device(device or ("cuda" if gpus else "cpu"))
+    except RuntimeError:
+        raise UserError(f"device = {str(device)!r}; allowed: {allowed}") from None
+    if where.type not in ("cpu", "cuda") or (where.type == "cuda" and (where.index or 0) >= gpus):
+        missing = "this machine has no GPU that torch can use; " if where.type == "cuda" and not gpus else ""
+        raise UserError(f"device = {str(device)!r}; {missing}allowed: {allowed}")
+    return where
 
 
 def restore_model(model: Model, tensors: Mapping[str, Tensor]) -> None:
@@ -155,6 +173,7 @@ def _run(
     folders: Mapping[str, RunFolder],
     every: int | None,
     stop: Callable[[], bool],
+    told: Told,
     source: str,
 ) -> Iterator[Snapshot]:
     first = learner.experiments[0]
@@ -175,14 +194,16 @@ def _run(
         if not all(learner.failures):
             step += 1
             trace.add(terms)
-        ended = all(learner.failures) or stop()
+        told(learner.experiments, step, terms)
+        stopped = stop()
+        ended = all(learner.failures) or stopped
         if ended or step % every == 0 or step == first.steps:
             _guard(learner, step)
             snapshot = Snapshot(step, learner, trace, new, source)
             elapsed = time.perf_counter() - clock
             for member, one in enumerate(learner.experiments):
                 if one.key in folders:
-                    _keep(folders[one.key], snapshot, member, elapsed / max(1, step - since))
+                    _keep(folders[one.key], snapshot, member, elapsed / max(1, step - since), stopped)
             yield snapshot
             new = len(trace.rows)
             clock, since = time.perf_counter(), step
@@ -205,7 +226,7 @@ def _begin(folder: RunFolder, one: Complete, step: int, source: str) -> None:
     folder.write("status", {"state": "running", "step": step, "steps": one.steps, "since": now()})
 
 
-def _keep(folder: RunFolder, snapshot: Snapshot, member: int, seconds: float) -> None:
+def _keep(folder: RunFolder, snapshot: Snapshot, member: int, seconds: float, stopped: bool) -> None:
     one, failure = snapshot.experiments[member], snapshot.failures[member]
     status = {"step": snapshot.step, "steps": one.steps, "at": now(), "seconds_per_step": round(seconds, 6)}
     if failure is not None:
@@ -216,5 +237,5 @@ def _keep(folder: RunFolder, snapshot: Snapshot, member: int, seconds: float) ->
     folder.write_trace(snapshot.trace(member))
     names = tuple(name for name in snapshot.trace(member) if name != "step")
     folder.save(Checkpoint(snapshot.step, snapshot.memory(member), names, one.key))
-    state = "done" if snapshot.step >= one.steps else "running"
+    state = "done" if snapshot.step >= one.steps else "stopped" if stopped else "running"
     folder.write("status", status | {"state": state})

@@ -102,10 +102,11 @@ class DeVAE(Method):
         net = cast(SpacesVAE, model)
         spaces = range(len(self.betas))
         qs = net.posteriors(batch.x)
-        kls = [self.kl(net, q, i) for i, q in enumerate(qs)]
         if self.aggregation == "random" and len(self.betas) > 1:
-            return self._random(net, batch, qs, kls)
+            return self._random(net, batch, qs)
+        # Reconstruction before KL, as in β-VAE: gradients add up in this order, which K = 1 needs bit for bit.
         recons = [self.recon(net, batch, q, i) for i, q in enumerate(qs)]
+        kls = [self.kl(net, q, i) for i, q in enumerate(qs)]
         total = sum(self.scale**i * (recons[i] + self.betas[i] * kls[i]) for i in spaces)
         terms = {"recon": recons[0], "kl": kls[0]}
         for i in spaces[1:]:
@@ -137,7 +138,8 @@ class DeVAE(Method):
         logdet = torch.linalg.slogdet(gram)[1]
         return 0.5 * (trace + (mean**2).sum(-1) - w.shape[-1] - logdet - q.logvar.sum(-1)).mean()
 
-    def _random(self, net: SpacesVAE, batch: Batch, qs: list[Gaussian], kls: list[Tensor]) -> Loss:
+    def _random(self, net: SpacesVAE, batch: Batch, qs: list[Gaussian]) -> Loss:
+        kls = [self.kl(net, q, i) for i, q in enumerate(qs)]
         weights = torch.stack([torch.as_tensor(self.scale**i).to(batch.x) for i in range(len(self.betas))])
         edges = torch.cumsum(weights, 0) / weights.sum()
         drawn = (batch.noise["space"] >= edges[:-1]).sum()

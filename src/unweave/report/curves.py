@@ -113,6 +113,7 @@ def curve(term: str, steps: Sequence[float], values: Sequence[float]) -> Html:
 
 def _drawing(label: str, x: np.ndarray, y: np.ndarray, log: bool) -> Html:
     kept = thin(y)
+    # Clipped so that the difference of the highest and the lowest fits a float.
     x, y = x[kept], np.clip(y[kept], -1e300, 1e300, where=np.isfinite(y[kept]), out=y[kept].copy())
     good = np.isfinite(y)
     ys = np.log10(y, where=good, out=np.full_like(y, np.nan)) if log else y
@@ -125,8 +126,7 @@ def _drawing(label: str, x: np.ndarray, y: np.ndarray, log: bool) -> Html:
         return LEFT + (value - left) / (right - left) * (WIDTH - LEFT - RIGHT)
 
     def down(value: float) -> float:
-        # Halved first: high - low may not fit a float, half of it does.
-        return HEIGHT - BOTTOM - (value / 2 - low / 2) / (high / 2 - low / 2) * (HEIGHT - TOP - BOTTOM)
+        return HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
     marks = log_ticks(10.0**low, 10.0**high) if log else ticks(low, high)
     rows = [(down(math.log10(v) if log else v), short(v)) for v in marks]

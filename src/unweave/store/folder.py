@@ -73,6 +73,19 @@ class RunFolder:
             (self.path / ".holder.json").unlink(missing_ok=True)
             lock.release()
 
+    def held(self) -> bool:
+        """Whether a living process is writing here."""
+        path = self.path / ".lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # no right to write here, so nobody can be asked
+            return False
+
     def holder(self) -> str:
         """Who writes here, in words."""
         try:
@@ -89,7 +102,14 @@ class RunFolder:
             "step": str(checkpoint.step),
             "terms": json.dumps(list(checkpoint.terms)),
         }
-        write(self.checkpoint_path, lambda temporary: save_file(dict(checkpoint.tensors), temporary, metadata=meta))
+
+        def fill(temporary: Path) -> None:
+            try:
+                save_file(dict(checkpoint.tensors), temporary, metadata=meta)
+            except SafetensorError as error:  # how safetensors reports a full disk
+                raise OSError(str(error)) from None
+
+        write(self.checkpoint_path, fill)
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, None when there is none yet. Raises StoreError when it is damaged or from a newer version."""

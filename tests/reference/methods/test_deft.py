@@ -55,8 +55,7 @@ def test_terms(options: dict[str, Any], step: int) -> None:
     one = case(deft(**options), likelihood, step)
     stage = stage_at(step)
     means, logvars = groups_of(one, stage)
-    m = [sum((group[n] for group in means), []) for n in range(len(one.batch.x))]
-    v = [sum((group[n] for group in logvars), []) for n in range(len(one.batch.x))]
+    m, v = ([[a for group in groups for a in group[n]] for n in range(len(one.batch.x))] for groups in (means, logvars))
     z = oracle.sample(m, v, rows(one.batch.noise["z"]))
     recon = oracle.reconstruction(likelihood, rows(one.model.decoder(table(z))), rows(one.batch.x))
     kls = [oracle.kl(*pair) for pair in zip(means, logvars, strict=True)]

@@ -1,0 +1,36 @@
+# Two commands on a fresh machine: `make run` and `make test`. Each installs what it needs into .venv first.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TORCH  ?= torch==2.13.0
+READY  := $(VENV)/.ready
+
+.PHONY: run test check slow install clean
+
+# Trains DeVAE on dSprites (drawn, no file needed), scores it, writes the page. The schedule is said before it starts.
+run: install
+	$(BIN)/unweave train devae --data dsprites --steps 2000 --lr 1e-3 --seed 0 --out runs
+	$(BIN)/unweave score last --out runs
+	$(BIN)/unweave report last --out runs
+
+test: install
+	$(BIN)/python -m pytest
+
+slow: install
+	$(BIN)/python -m pytest -m slow
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12) and "unweave needs Python 3.11 or 3.12, this is " + sys.version)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) -e '.[all,dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
