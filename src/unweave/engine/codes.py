@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from unweave.data.base import Dataset, Images
 from unweave.engine.noise import draw
@@ -11,7 +12,7 @@ from unweave.networks import Model
 from unweave.types import Codes, Draw, UserError
 
 BATCH = 512
-"""Images a pass; part of the description of the numbers, since rounding depends on it."""
+"""Images a pass; it moves numbers by rounding only."""
 
 
 @torch.no_grad()
@@ -34,31 +35,30 @@ def encode(
         distortion: also decode a sample of q(z|x) for each image and keep its errors ``bce`` and ``squared_error``.
 
     Raises:
-        UserError: a space that the model does not have.
+        UserError: a space that the model does not have, or a count below 1.
     """
     if not 0 <= space < model.spaces:
         raise UserError(f"latent space {space}; this model has 0 to {model.spaces - 1}")
     device = next(model.parameters()).device
     dtype = next(model.parameters()).dtype
     seeds = torch.tensor([seed], device=device)
+    if count is not None and count < 1:
+        raise UserError(f"count = {count}; allowed: a whole number from 1, or None for all images")
     rows = torch.arange(images.rows, device=device)
     if count is not None and count < images.rows:
         rows = draw(seeds, 0, "codes rows", Draw((images.rows,), "permutation"))[0, :count].sort().values
     means, logvars, levels = [], [], []
-    errors: dict[str, list[torch.Tensor]] = {"bce": [], "squared_error": []} if distortion else {}
+    errors: dict[str, list[Tensor]] = {"bce": [], "squared_error": []} if distortion else {}
     for place in range(0, len(rows), BATCH):
         some = rows[place : place + BATCH]
-        nuisance = {
-            name: draw(seeds, place, f"codes nuisance {name}", what)[0] for name, what in images.noise(len(some)).items()
-        }
-        x = images.batch(some, nuisance).to(dtype)
+        x = images.batch(some, nuisance(images, some, seed, "codes")).to(dtype)
         q = model.encode(x, space)
         means.append(q.mean)
         if q.logvar is not None:
             logvars.append(q.logvar)
         levels.append(images.levels(some))
         if distortion:
-            noise = draw(seeds, place, "codes z", Draw(tuple(q.mean.shape)), dtype)[0]
+            noise = draw(some, seed, "codes z", Draw((q.mean.shape[1],)), dtype)
             logits = model.decode(q.sample(noise), space)
             errors["bce"].append(F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1))
             errors["squared_error"].append(((torch.sigmoid(logits) - x) ** 2).flatten(1).sum(1))
@@ -74,3 +74,13 @@ def encode(
         space=space,
         pixels=data.shape[0] * data.shape[1] * data.shape[2],
     )
+
+
+def nuisance(images: Images, rows: Tensor, seed: int, purpose: str) -> dict[str, Tensor]:
+    """The nuisance noise of some rows outside training, (N, …) by name: that of a row depends on the row and the seed
+    only, whatever other rows are looked at with it."""
+    # The row takes the place of the seed and the seed that of the step; shapes of nuisance noise begin with the rows.
+    return {
+        name: draw(rows, seed, f"{purpose} nuisance {name}", Draw(what.shape[1:], what.kind))
+        for name, what in images.noise(1).items()
+    }

@@ -1,10 +1,11 @@
-"""What makes training fast on a CPU: memory that is kept instead of faulted in again, and bfloat16 where it is native."""
+"""What makes training fast on a CPU: memory that is kept, not faulted in again, and bfloat16 where it is native."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 import sys
+from pathlib import Path
 
 import torch
 
@@ -13,10 +14,10 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 
 @functools.cache
 def keep_memory() -> bool:
-    """Tell glibc to keep freed memory of this process; True where that was possible (Linux with glibc), once a process.
+    """Tell glibc to keep freed memory of this process; True where that was possible (Linux, glibc), once a process.
 
-    A training step allocates and frees activations of some 16 MB each; by default every one is mapped afresh and its pages
-    faulted in, which costs more than the arithmetic. Called when a training starts, never on import.
+    A training step allocates and frees activations of some 16 MB each; by default every one is mapped afresh and its
+    pages faulted in, which costs more than the arithmetic. Called when a training starts, never on import.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -25,12 +26,13 @@ def keep_memory() -> bool:
     except (OSError, AttributeError):
         return False
     settings = ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, 1 << 27))
-    return all([mallopt(ctypes.c_int(name), ctypes.c_int(value)) == 1 for name, value in settings])
+    answers = [mallopt(ctypes.c_int(name), ctypes.c_int(value)) for name, value in settings]
+    return answers == [1] * len(settings)
 
 
 @functools.cache
 def default_precision() -> str:
-    """``bf16`` where the hardware multiplies in bfloat16 (a GPU, or a CPU with AVX-512 BF16 or AMX), else ``float32``."""
+    """``bf16`` where hardware multiplies in bfloat16 (a GPU, or a CPU with AVX-512 BF16 or AMX), else ``float32``."""
     if torch.cuda.is_available():
         return "bf16"
     has = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
@@ -40,7 +42,7 @@ def default_precision() -> str:
 
 def _flags() -> set[str]:
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
+        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as lines:
             return next((set(line.split()) for line in lines if line.startswith("flags")), set())
     except OSError:
         return set()

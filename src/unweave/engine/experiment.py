@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
-from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
 from unweave.data import DATASETS
 from unweave.data.base import Dataset, DataSpec
 from unweave.engine.cpu import default_precision
+from unweave.engine.plain import build, plain, settled, tagged, untagged
 from unweave.methods import METHODS, Method, Preset
 from unweave.names import known
 from unweave.networks import BODIES, Body
@@ -37,8 +37,8 @@ class Experiment:
         steps: optimiser steps.
         batch: images a step.
         optimiser: Adam's settings, for every parameter group that the method does not set itself.
-        precision: ``bf16`` (convolutions and dense layers of the trunks; latents, heads and losses in float32), ``float32``
-            or ``float64``; when None, ``bf16`` on a processor that has it, else ``float32``.
+        precision: ``bf16`` (convolutions and dense layers of the trunks; latents, heads and losses in float32),
+            ``float32`` or ``float64``; when None, ``bf16`` on a processor that has it, else ``float32``.
         seed: from 0.
 
     Raises:
@@ -61,12 +61,13 @@ class Experiment:
     seed: int = 0
 
     def complete(self) -> Complete:
-        """The same with every field filled in, checked."""
+        """The same with every field filled in and of its declared type, checked."""
         data = named(self.data, DATASETS, Dataset, "data set")
-        kind = METHODS[known(self.method, METHODS, "method")] if isinstance(self.method, str) else type(self.method)
+        given = self.method
+        kind = type(given) if isinstance(given, Method) else METHODS[known(given, METHODS, "method")]
         preset = preset_for(kind, data.name)
-        method = kind(**preset.fields) if isinstance(self.method, str) else self.method
-        full = Complete(
+        method = given if isinstance(given, Method) else kind(**preset.fields)
+        return Complete(
             method=method,
             data=data,
             network=self.network,
@@ -77,9 +78,7 @@ class Experiment:
             optimiser=self.optimiser or preset.optimiser,
             precision=self.precision or default_precision(),
             seed=self.seed,
-        )
-        full.check()
-        return full
+        ).complete()
 
     @property
     def key(self) -> str:
@@ -103,8 +102,10 @@ class Complete:
     seed: int
 
     def complete(self) -> Complete:
-        """Itself."""
-        return self
+        """Itself, every field of its declared type, checked."""
+        full = settled(self, "")
+        full.check()
+        return full
 
     @property
     def spec(self) -> DataSpec:
@@ -120,17 +121,24 @@ class Complete:
     def check(self) -> None:
         """Raises UserError for anything that cannot be trained."""
         for name in ("latents", "steps", "batch"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"{name} = {value}; allowed: a whole number from 1")
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} = {getattr(self, name)}; allowed: a whole number from 1")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"seed = {self.seed}; allowed: 0 to 2^63 − 1")
         known(self.precision, PRECISIONS, "precision")
         known(self.likelihood, LIKELIHOODS, "likelihood")
-        adam = self.optimiser
-        if not (0 <= adam.lr < float("inf") and 0 <= adam.weight_decay and all(0 <= b < 1 for b in adam.betas)):
-            raise UserError(f"optimiser = {adam}; allowed: lr and weight decay of 0 or more, betas in [0, 1)")
         self.method.check(self.spec, self.latents)
+        for name, adam in {"optimiser": self.optimiser, **self.method.optimisers()}.items():
+            check_adam(adam, name)
+
+
+def check_adam(adam: Adam, name: str) -> None:
+    """Raises UserError for settings of Adam that cannot train."""
+    inside = adam.lr >= 0 and adam.weight_decay >= 0 and adam.eps > 0 and all(0 <= b < 1 for b in adam.betas)
+    if not inside or (adam.clip is not None and adam.clip <= 0):
+        raise UserError(
+            f"{name} = {adam}; allowed: lr and weight decay of 0 or more, eps and clip above 0, betas in [0, 1)"
+        )
 
 
 def preset_for(method: type[Method], data: str) -> Preset:
@@ -141,9 +149,6 @@ def preset_for(method: type[Method], data: str) -> Preset:
 def named(value: Any, table: Mapping[str, type], kind: type, what: str) -> Any:
     """An instance as it is, or the class of that name with its defaults."""
     return value if isinstance(value, kind) else table[known(value, table, what)]()
-
-
-
 
 
 def to_json(experiment: Complete) -> dict[str, Any]:
@@ -163,23 +168,21 @@ def to_json(experiment: Complete) -> dict[str, Any]:
 
 
 def from_json(values: Mapping[str, Any]) -> Complete:
-    """The description back from JSON. Raises UserError naming what is unknown or of the wrong type."""
-    try:
-        network = values["network"]
-        return Complete(
-            method=untagged(values["method"], METHODS, "method"),
-            data=untagged(values["data"], DATASETS, "data set"),
-            network=None if network is None else untagged(network, BODIES, "network"),
-            likelihood=values["likelihood"],
-            latents=values["latents"],
-            steps=values["steps"],
-            batch=values["batch"],
-            optimiser=build(Adam, values["optimiser"]),
-            precision=values["precision"],
-            seed=values["seed"],
-        )
-    except (KeyError, TypeError) as error:
-        raise UserError(f"this is no experiment's description: {type(error).__name__} {error}") from None
+    """The description back from JSON. Raises UserError naming what is missing, unknown or of the wrong type."""
+    names = [one.name for one in fields(Complete)]
+    missing = [name for name in names if name not in values] if isinstance(values, Mapping) else names
+    if missing:
+        raise UserError(f"this is no experiment's description: {', '.join(missing)} not given")
+    network = values["network"]
+    return Complete(
+        **{name: values[name] for name in names}
+        | {
+            "method": untagged(values["method"], METHODS, "method"),
+            "data": untagged(values["data"], DATASETS, "data set"),
+            "network": None if network is None else untagged(network, BODIES, "network"),
+            "optimiser": build(Adam, values["optimiser"]),
+        }
+    ).complete()
 
 
 def body_name(body: Body) -> str:
@@ -187,71 +190,31 @@ def body_name(body: Body) -> str:
     return next((name for name, one in BODIES.items() if one is type(body)), type(body).__name__.lower())
 
 
-def tagged(value: Any, name: str) -> dict[str, Any]:
-    """A dataclass as JSON, with its name."""
-    return {"name": name, **plain(value)}
+def vary(experiment: Experiment | Complete, **changes: Any) -> Complete:
+    """A copy with some fields changed; ``method__beta=2.0`` changes a field of the method, ``optimiser__lr`` of Adam.
 
+    Raises:
+        UserError: an unknown field, or a value that cannot be trained.
 
-def untagged(values: Mapping[str, Any], table: Mapping[str, type], what: str) -> Any:
-    """A dataclass back from ``tagged``."""
-    rest = {key: value for key, value in values.items() if key != "name"}
-    return build(table[known(values["name"], table, what)], rest)
-
-
-def plain(value: Any) -> Any:
-    """Dataclasses, tuples and paths as dictionaries, lists and text."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
-    if isinstance(value, tuple | list):
-        return [plain(one) for one in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)
-
-
-def build(kind: type, values: Mapping[str, Any]) -> Any:
-    """A dataclass from ``plain``; fields that are new since it was written take their defaults."""
-    hints = get_type_hints(kind)
-    allowed = {one.name: one for one in fields(kind)}
-    for key in values:
-        known(key, allowed, f"field of {kind.__name__}")
-    missing = [n for n, one in allowed.items() if n not in values and one.default is MISSING and one.default_factory is MISSING]
-    if missing:
-        raise UserError(f"{kind.__name__}: {', '.join(missing)} not given")
-    return kind(**{key: _as(hints[key], value, f"{kind.__name__}.{key}") for key, value in values.items()})
-
-
-def _as(hint: Any, value: Any, where: str) -> Any:
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is UnionType or (origin is not None and NoneType in inner):
-        if value is None:
-            return None
-        return _as(next(one for one in inner if one is not NoneType), value, where)
-    if origin is tuple and isinstance(value, list | tuple):
-        if inner[-1] is Ellipsis:
-            return tuple(_as(inner[0], one, where) for one in value)
-        if len(inner) == len(value):
-            return tuple(_as(kind, one, where) for kind, one in zip(inner, value, strict=True))
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type) and isinstance(value, hint) and (hint is bool or not isinstance(value, bool)):
-        return value
-    raise UserError(f"{where} = {value!r}; allowed: {getattr(hint, '__name__', hint)}")
-
-
-def vary(experiment: Complete, **changes: Any) -> Complete:
-    """A copy with some fields changed; ``method__beta=2.0`` changes a field of the method, ``optimiser__lr`` of Adam."""
+    >>> vary(Experiment("beta-vae", "triangle", steps=10), method__beta=2, seed=3).method.beta
+    2.0
+    """
+    full = experiment.complete()
+    now: dict[str, Any] = {one.name: getattr(full, one.name) for one in fields(full)}
     deep: dict[str, dict[str, Any]] = {}
-    flat: dict[str, Any] = {}
     for name, value in changes.items():
         head, _, tail = name.partition("__")
+        known(head, now, "setting")
         if tail:
             deep.setdefault(head, {})[tail] = value
         else:
-            flat[head] = value
-    inner = {head: replace(getattr(experiment, head), **values) for head, values in deep.items()}
-    full = replace(experiment, **flat, **inner)
-    full.check()
-    return full
-
-
+            now[head] = value
+    for head, values in deep.items():
+        if not is_dataclass(now[head]):
+            raise UserError(
+                f"{head}__{next(iter(values))}: {head} is {now[head]!r} here, which has no fields to change"
+            )
+        for tail in values:
+            known(tail, [one.name for one in fields(now[head])], f"field of {type(now[head]).__name__}")
+        now[head] = replace(now[head], **values)
+    return Experiment(**now).complete()

@@ -1,7 +1,7 @@
 """Random numbers as a pure function of (seed, step, stream): nothing to save, the same on every device.
 
-Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3") written with integer tensor operations. The
-integers and uniforms are equal bit for bit on CPU and GPU; Gaussians agree to rounding.
+Philox4x32-10 (Salmon et al., 2011, "Parallel random numbers: as easy as 1, 2, 3") written with integer tensor
+operations. The integers and uniforms are equal bit for bit on CPU and GPU; Gaussians agree to rounding.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Ten
     a, b, c, d = counter
     k0, k1 = key
     for _ in range(ROUNDS):
-        # The product of two 32-bit words wraps into the sign of an int64; shifting and masking still reads its bits right.
+        # The product of two 32-bit words wraps into the sign of an int64; shifts and masks still read its bits right.
         p0, p1 = a * MULTIPLIERS[0], c * MULTIPLIERS[1]
         a, b, c, d = ((p1 >> 32) & MASK) ^ b ^ k0, p1 & MASK, ((p0 >> 32) & MASK) ^ d ^ k1, p0 & MASK
         k0, k1 = (k0 + WEYL[0]) & MASK, (k1 + WEYL[1]) & MASK

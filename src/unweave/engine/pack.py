@@ -7,11 +7,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from unweave.engine.experiment import Complete, Experiment, to_json
+from unweave.types import UserError
 
 
 def pack(experiments: Iterable[Experiment | Complete]) -> list[list[Complete]]:
-    """Groups of experiments that differ only in seeds and in numbers that may be tensors: float fields and tuples of floats
-    of the method and of the optimiser. Order is kept; a repeated experiment stands once.
+    """Groups of experiments that differ only in seeds and in numbers that may be tensors: float fields and tuples of
+    floats of the method and of the optimiser. Order is kept; a repeated experiment stands once.
+
+    Raises:
+        UserError: anything that is no experiment, or cannot be trained.
 
     >>> e = [Experiment("beta-vae", "triangle", seed=s) for s in (0, 1)] + [Experiment("vae", "triangle")]
     >>> [len(group) for group in pack(e)]
@@ -19,6 +23,8 @@ def pack(experiments: Iterable[Experiment | Complete]) -> list[list[Complete]]:
     """
     groups: dict[str, dict[str, Complete]] = {}
     for one in experiments:
+        if not isinstance(one, Experiment | Complete):
+            raise UserError(f"{one!r} is a {type(one).__name__}; allowed: an Experiment, or several")
         full = one.complete()
         groups.setdefault(signature(full), {}).setdefault(full.key, full)
     return [list(members.values()) for members in groups.values()]

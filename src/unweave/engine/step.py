@@ -16,15 +16,17 @@ from unweave.engine.adam import Group, attach
 from unweave.engine.experiment import Complete
 from unweave.engine.feed import DTYPES, Feed
 from unweave.methods import Method
+from unweave.names import known
 from unweave.networks import Model, set_precision
 from unweave.types import Adam, Batch, Rate, State, UserError
 
 
 class Failure(NamedTuple):
-    """Where a model stopped because its loss was no longer finite."""
+    """Where a model stopped because a number was no longer finite."""
 
     step: int
     term: str
+    """The term of the loss; ``gradient``; ``parameters`` or a name of the memory when a snapshot found it there."""
 
 
 class Learner(ABC):
@@ -71,9 +73,29 @@ class Learner(ABC):
             for member, memory in enumerate(memories):
                 group.count[member] = fitting(memory, f"adam count/{name}", torch.Size())
 
+    def guard(self, step: int) -> None:
+        """Fail members whose parameters, moments or memory are not finite: no checkpoint may be replaced by them."""
+        kept = [("parameters", buffer) for group in self.groups for buffer in (group.flat, group.m, group.v)]
+        for name, value in [*kept, *self.states().items()]:
+            for member, whole in enumerate(torch.isfinite(value).reshape(len(value), -1).all(dim=1).tolist()):
+                if not whole and self.failures[member] is None:
+                    self.failures[member] = Failure(step, name)
+
     def _rates(self, step: int) -> dict[str, list[Rate]]:
         tables = [one.method.rates(step) for one in self.experiments]
+        for name in tables[0]:
+            known(name, self.names, "parameter group in rates")
         return {name: [table.get(name, Rate()) for table in tables] for name in self.names}
+
+    def _finite(self, total: Tensor, rates: Mapping[str, Sequence[Rate]]) -> Tensor:
+        """(S,) whether the loss, and the gradient of every group that is to move, are finite."""
+        found = torch.isfinite(total)
+        for name, group in zip(self.names, self.groups, strict=True):
+            rests = [rate.scale == 0 for rate in rates[name]]
+            if not all(rests):
+                well = group.finite()
+                found = found & (well | torch.tensor(rests, device=well.device) if any(rests) else well)
+        return found
 
 
 class Alone(Learner):
@@ -93,14 +115,16 @@ class Alone(Learner):
         method = self.experiments[0].method
         loss = method.loss(self.models[0], self.feed.batch(step), self.state)
         terms = {"total": loss.total.detach(), **{name: value.detach() for name, value in loss.terms.items()}}
-        if not bool(torch.isfinite(terms["total"])):
-            self.failures[0] = Failure(step, _culprit(terms))
-            return {name: value[None] for name, value in terms.items()}
         for group in self.groups:
             group.grad.zero_()
         loss.total.backward()
-        for name, rates in self._rates(step).items():
-            self.groups[self.names.index(name)].update(rates)
+        table = self._rates(step)
+        # One look at the device a step: a loss that is not finite was propagated in vain, once.
+        if not bool(self._finite(terms["total"][None], table)):
+            self.failures[0] = Failure(step, _culprit(terms))
+            return {name: value[None] for name, value in terms.items()}
+        for group, rates in zip(self.groups, table.values(), strict=True):
+            group.update(rates)
         self.state = {name: value.detach() for name, value in loss.state.items()}
         return {name: value[None] for name, value in terms.items()}
 
@@ -145,7 +169,6 @@ class Together(Learner):
         states = [_initial(one, device) for one in experiments]
         self.state: State = {name: torch.stack([one[name] for one in states]) for name in states[0]}
         self.methods, self.axes = batched([one.method for one in experiments], DTYPES[experiments[0].precision], device)
-        self.alive = torch.ones(len(experiments), dtype=torch.bool, device=device)
         self.failures = [None] * len(experiments)
 
     def step(self, step: int) -> dict[str, Tensor]:
@@ -168,20 +191,25 @@ class Together(Learner):
             self.leaves, self.buffers, self.axes, x, y, labels, noise, dict(self.state)
         )
         found = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
+        alive = torch.tensor([failure is None for failure in self.failures], device=total.device)
         finite = torch.isfinite(found["total"])
-        for member in torch.nonzero(self.alive & ~finite).flatten().tolist():
-            self.failures[member] = Failure(step, _culprit({name: value[member] for name, value in found.items()}))
-        self.alive = self.alive & finite
-        summed = torch.where(self.alive, total, torch.zeros_like(total)).sum()
+        summed = torch.where(alive & finite, total, torch.zeros_like(total)).sum()
         names = list(self.leaves)
         found_grads = torch.autograd.grad(summed, [self.leaves[name] for name in names], materialize_grads=True)
         for name, grad in zip(names, found_grads, strict=True):
             self.grads[name].copy_(grad)
-        for name, rates in self._rates(step).items():
-            self.groups[self.names.index(name)].update(rates, self.alive)
-        self.state = {
-            name: torch.where(_along(self.alive, value), value.detach(), self.state[name]) for name, value in state.items()
-        }
+        table = self._rates(step)
+        whole = self._finite(found["total"], table)
+        for member, well in enumerate(whole.tolist()):
+            if not well and self.failures[member] is None:
+                terms_of = {name: value[member] for name, value in found.items()}
+                self.failures[member] = Failure(step, _culprit(terms_of))
+        if all(self.failures):
+            return found
+        alive = alive & whole
+        for group, rates in zip(self.groups, table.values(), strict=True):
+            group.update(rates, alive)
+        self.state = {n: torch.where(_along(alive, v), v.detach(), self.state[n]) for n, v in state.items()}
         return found
 
     def states(self) -> dict[str, Tensor]:
@@ -204,8 +232,9 @@ class Together(Learner):
 
 def build(experiment: Complete, device: torch.device, channels_last: bool = True) -> Model:
     """The experiment's model with the weights its seed gives it; the global random state is left alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(experiment.seed)
+    # The one generator that weights on the CPU are drawn from; torch.manual_seed would also set every GPU's.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(experiment.seed)
         model = experiment.method.network(experiment.spec, experiment.latents, experiment.network)
     set_precision(model, experiment.precision).to(device)
     if channels_last:
@@ -213,9 +242,7 @@ def build(experiment: Complete, device: torch.device, channels_last: bool = True
     return model
 
 
-def batched(
-    methods: Sequence[Method], dtype: torch.dtype, device: torch.device
-) -> tuple[Method, dict[str, Any]]:
+def batched(methods: Sequence[Method], dtype: torch.dtype, device: torch.device) -> tuple[Method, dict[str, Any]]:
     """A method for all, and its float fields (and tuples of floats) as tensors with a first axis for the members."""
     values: dict[str, Any] = {}
 
@@ -233,6 +260,12 @@ def batched(
 
 def _groups(models: Sequence[Model], experiments: Sequence[Complete]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
     partition = models[0].groups()
+    named, listed = [n for n, _ in models[0].named_parameters()], [n for names in partition.values() for n in names]
+    if sorted(named) != sorted(listed):
+        wrong = sorted(set(named) ^ set(listed)) or sorted({n for n in listed if listed.count(n) > 1})
+        raise UserError(f"{type(models[0]).__name__}.groups() must name each parameter once; wrong: {', '.join(wrong)}")
+    for name in experiments[0].method.optimisers():
+        known(name, partition, "parameter group in optimisers")
     settings: list[Mapping[str, Adam]] = [one.method.optimisers() for one in experiments]
     parameters = [{name: p.detach() for name, p in model.named_parameters()} for model in models]
     groups = []
@@ -252,13 +285,14 @@ def fitting(memory: Mapping[str, Tensor], name: str, shape: torch.Size) -> Tenso
     """A checkpoint's tensor of that name and shape. Raises UserError when it has none."""
     if name not in memory or memory[name].shape != shape:
         given = "nothing" if name not in memory else f"shape {tuple(memory[name].shape)}"
-        raise UserError(f"this checkpoint belongs to another experiment: {name} has {given}, needed is shape {tuple(shape)}")
+        raise UserError(f"this checkpoint belongs to another experiment: {name} has {given}, needed is {tuple(shape)}")
     return memory[name]
 
 
 def _culprit(terms: Mapping[str, Tensor]) -> str:
-    """The first term that is not finite."""
-    return next((n for n, v in terms.items() if n != "total" and not bool(torch.isfinite(v))), "total")
+    """The first term that is not finite, else the total, else the gradient."""
+    order = [name for name in terms if name != "total"] + ["total"]
+    return next((name for name in order if not bool(torch.isfinite(terms[name]))), "gradient")
 
 
 def _along(mask: Tensor, value: Tensor) -> Tensor:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
+from unweave.engine.step import fitting
+
 LENGTH = 1000
-"""About how many rows a whole training's trace has."""
+"""About how many rows a whole training's trace has; never twice as many."""
 
 
 class Trace:
     """Window means of every term of S models.
 
-    Row r is the mean over the ``window`` steps that end at step (r + 1) · window.
+    Row r is the mean over the ``window`` steps that end at step (r + 1) · window. Rows lie in the main memory, the sum
+    over the steps of the current window where the models are.
     """
 
     def __init__(self, steps: int, members: int) -> None:
@@ -30,27 +33,35 @@ class Trace:
         if not self.names:
             self.names = tuple(terms)
         values = torch.stack([terms[name] for name in self.names], dim=1).to(torch.float64)
-        self.partial = values if self.partial is None else self.partial + values
+        self.partial = values if self.partial is None else self.partial.to(values.device) + values
         self.steps += 1
         if self.steps % self.window == 0:
-            self.rows.append(self.partial / self.window)
+            self.rows.append((self.partial / self.window).cpu())
             self.partial = None
 
     def memory(self, member: int) -> dict[str, Tensor]:
-        """One member's rows, to be kept with its checkpoint."""
-        width = len(self.names)
-        rows = torch.stack([row[member] for row in self.rows]) if self.rows else torch.zeros(0, width, dtype=torch.float64)
-        partial = torch.zeros(width, dtype=torch.float64) if self.partial is None else self.partial[member]
-        return {"trace/rows": rows.cpu(), "trace/partial": partial.cpu().clone()}
+        """One member's rows and its current window, to be kept with its checkpoint."""
+        partial = torch.zeros(len(self.names), dtype=torch.float64) if self.partial is None else self.partial[member]
+        return {"trace/rows": self._rows(member, len(self.rows)), "trace/partial": partial.cpu().clone()}
 
-    def restore(self, names: tuple[str, ...], memories: list[Mapping[str, Tensor]], step: int) -> None:
-        """Continue from what ``memory`` gave, one a member."""
+    def restore(self, names: tuple[str, ...], memories: Sequence[Mapping[str, Tensor]], step: int) -> None:
+        """Continue from what ``memory`` gave, one a member. Raises UserError when it is not this training's."""
         self.names, self.steps = names, step
-        self.rows = list(torch.stack([one["trace/rows"] for one in memories], dim=1))
-        self.partial = torch.stack([one["trace/partial"] for one in memories]) if step % self.window else None
+        shapes = {"trace/rows": (step // self.window, len(names)), "trace/partial": (len(names),)}
+        rows, partial = (
+            torch.stack([fitting(one, name, torch.Size(shape)).cpu() for one in memories], dim=-2).to(torch.float64)
+            for name, shape in shapes.items()
+        )
+        self.rows = list(rows)
+        self.partial = partial if step % self.window else None
 
-    def table(self, member: int) -> dict[str, list[float]]:
-        """``step`` and every term as lists, one entry a row."""
-        rows = self.memory(member)["trace/rows"]
+    def table(self, member: int, until: int) -> dict[str, list[float]]:
+        """``step`` and every term as lists, one entry a row, of the windows that end by step ``until``."""
+        rows = self._rows(member, min(len(self.rows), until // self.window))
         found = {"step": [float((r + 1) * self.window) for r in range(len(rows))]}
         return found | {name: rows[:, place].tolist() for place, name in enumerate(self.names)}
+
+    def _rows(self, member: int, count: int) -> Tensor:
+        if not count:
+            return torch.zeros(0, len(self.names), dtype=torch.float64)
+        return torch.stack([row[member] for row in self.rows[:count]])

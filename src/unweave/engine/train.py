@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from torch import Tensor
 
 from unweave.data.base import Dataset, Images
 from unweave.engine.cpu import keep_memory
-from unweave.engine.experiment import Complete, Experiment, to_json
+from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.pack import pack
+from unweave.engine.records import Records
 from unweave.engine.step import Alone, Failure, Learner, Together, fitting
 from unweave.engine.trace import Trace
 from unweave.networks import Model
-from unweave.store import Checkpoint, RunFolder, environment, now
+from unweave.store import Checkpoint, RunFolder
 from unweave.types import UserError
 
 Told = Callable[[tuple[Complete, ...], int, Mapping[str, Tensor]], object]
@@ -27,7 +28,8 @@ Told = Callable[[tuple[Complete, ...], int, Mapping[str, Tensor]], object]
 class Snapshot:
     """A pack at a step: what was trained since the last one, and all that is needed to go on.
 
-    ``experiments``, ``models`` and ``failures`` have one entry a member. ``step`` counts the steps taken.
+    ``experiments``, ``models`` and ``failures`` have one entry a member. ``step`` counts the steps taken. The models
+    are those that are being trained: take what you need of them before asking for the next snapshot.
     """
 
     def __init__(self, step: int, learner: Learner, trace: Trace, new: int, source: str) -> None:
@@ -37,12 +39,12 @@ class Snapshot:
         self.failures: tuple[Failure | None, ...] = tuple(learner.failures)
         self.source = source
         """Where the pixels came from."""
-        self._learner, self._trace, self._new = learner, trace, new
+        self._learner, self._trace, self._rows = learner, trace, slice(new, len(trace.rows))
 
     @property
     def terms(self) -> dict[str, Tensor]:
         """name -> (S, rows): window means recorded since the last snapshot."""
-        rows = self._trace.rows[self._new :]
+        rows = self._trace.rows[self._rows]
         if not rows:
             return {name: torch.zeros(len(self.experiments), 0) for name in self._trace.names}
         values = torch.stack(rows, dim=2)
@@ -54,12 +56,19 @@ class Snapshot:
         return self.step >= self.experiments[0].steps or all(self.failures)
 
     def memory(self, member: int) -> dict[str, Tensor]:
-        """Everything one member needs to go on exactly."""
+        """Everything one member needs to go on exactly.
+
+        Raises:
+            UserError: the iterator was asked for the next snapshot, so that the models are no longer those of this one.
+        """
+        if self._trace.steps != self.step:
+            raise UserError(f"the models of this snapshot of step {self.step} are at step {self._trace.steps} by now")
         return self._learner.memory(member) | self._trace.memory(member)
 
     def trace(self, member: int) -> dict[str, list[float]]:
-        """All that was recorded of a member so far: ``step`` and every term."""
-        return self._trace.table(member)
+        """All that was recorded of a member up to this step, or to its failure: ``step`` and every term."""
+        failure = self.failures[member]
+        return self._trace.table(member, self.step if failure is None else failure.step)
 
 
 def train(
@@ -120,8 +129,7 @@ def train(
                 make = Together if together else None
                 for group in groups:
                     learner = make(group, opened[data], where) if make else Alone(group[0], opened[data], where)
-                    yield from _run(learner, start, folders, every, stop, told, opened[data].source)
-                    if stop():
+                    if (yield from _run(learner, start, folders, every, stop, told, opened[data].source)):
                         return
 
 
@@ -149,17 +157,19 @@ def restore_model(model: Model, tensors: Mapping[str, Tensor]) -> None:
 def _cohorts(
     members: list[Complete], folders: Mapping[str, RunFolder], resume: bool
 ) -> list[tuple[dict[str, Checkpoint], list[Complete]]]:
-    """Members that start at the same step, with their checkpoints; those that are done are left out."""
+    """Members that start at the same step, with their checkpoints; those at their end are left out."""
     cohorts: dict[int, tuple[dict[str, Checkpoint], list[Complete]]] = {}
     for one in members:
         folder = folders.get(one.key)
         checkpoint = folder.load() if folder and resume else None
-        if checkpoint and checkpoint.key != one.key:
-            where = folder.checkpoint_path if folder else ""
-            raise UserError(f"{where} belongs to experiment {checkpoint.key}, not to {one.key}; move it away or train elsewhere")
-        if folder and resume and folder.read("status").get("state") in ("done", "failed"):
-            continue
+        if folder and checkpoint and checkpoint.key != one.key:
+            where, other = folder.checkpoint_path, checkpoint.key
+            raise UserError(f"{where} belongs to experiment {other}, not to {one.key}; move it away or train elsewhere")
         step = checkpoint.step if checkpoint else 0
+        state = folder.read("status").get("state") if folder and resume else None
+        # A status may be a moment behind its checkpoint, or have lost it: what is done is what has all its steps.
+        if state == "failed" or (state == "done" and step >= one.steps):
+            continue
         found, cohort = cohorts.setdefault(step, ({}, []))
         cohort.append(one)
         if checkpoint:
@@ -175,67 +185,61 @@ def _run(
     stop: Callable[[], bool],
     told: Told,
     source: str,
-) -> Iterator[Snapshot]:
-    first = learner.experiments[0]
-    trace = Trace(first.steps, len(learner.experiments))
+) -> Generator[Snapshot, None, bool]:
+    """Train one learner to its end; returns whether it was stopped."""
+    members = learner.experiments
+    trace = Trace(members[0].steps, len(members))
     step = 0
     if checkpoints:
-        found = [checkpoints[one.key] for one in learner.experiments]
+        found = [checkpoints[one.key] for one in members]
         step = found[0].step
         learner.restore([one.tensors for one in found])
         trace.restore(found[0].terms, [one.tensors for one in found], step)
-    every = every or max(1, min(1000, first.steps // 50))
-    for one in learner.experiments:
-        if one.key in folders:
-            _begin(folders[one.key], one, step, source)
+    records = Records(members, folders, step)
+    records.begin(source)
+    try:
+        return (yield from _steps(learner, trace, records, step, every, stop, told, source))
+    except BaseException:
+        # Also where the reader of the iterator went away (GeneratorExit) or a person pressed Ctrl-C.
+        records.interrupted()
+        raise
+
+
+def _steps(
+    learner: Learner,
+    trace: Trace,
+    records: Records,
+    step: int,
+    every: int | None,
+    stop: Callable[[], bool],
+    told: Told,
+    source: str,
+) -> Generator[Snapshot, None, bool]:
+    steps = learner.experiments[0].steps
+    every = every or max(1, min(1000, steps // 50))
     clock, since, new = time.perf_counter(), step, len(trace.rows)
-    while step < first.steps:
-        terms = learner.step(step)
-        if not all(learner.failures):
-            step += 1
-            trace.add(terms)
-        told(learner.experiments, step, terms)
-        stopped = stop()
-        ended = all(learner.failures) or stopped
-        if ended or step % every == 0 or step == first.steps:
-            _guard(learner, step)
-            snapshot = Snapshot(step, learner, trace, new, source)
-            elapsed = time.perf_counter() - clock
-            for member, one in enumerate(learner.experiments):
-                if one.key in folders:
-                    _keep(folders[one.key], snapshot, member, elapsed / max(1, step - since), stopped)
-            yield snapshot
-            new = len(trace.rows)
-            clock, since = time.perf_counter(), step
-            if ended or all(learner.failures):
-                return
-
-
-def _guard(learner: Learner, step: int) -> None:
-    """Mark members whose parameters are no longer finite, so that no checkpoint is overwritten with them."""
-    for group in learner.groups:
-        finite = torch.isfinite(group.flat).all(dim=1)
-        for member, whole in enumerate(finite.tolist()):
-            if not whole and learner.failures[member] is None:
-                learner.failures[member] = Failure(step, "parameters")
-
-
-def _begin(folder: RunFolder, one: Complete, step: int, source: str) -> None:
-    folder.write("experiment", {"key": one.key, "source": source, **to_json(one)})
-    folder.write("environment", environment())
-    folder.write("status", {"state": "running", "step": step, "steps": one.steps, "since": now()})
-
-
-def _keep(folder: RunFolder, snapshot: Snapshot, member: int, seconds: float, stopped: bool) -> None:
-    one, failure = snapshot.experiments[member], snapshot.failures[member]
-    status = {"step": snapshot.step, "steps": one.steps, "at": now(), "seconds_per_step": round(seconds, 6)}
-    if failure is not None:
-        kept = folder.load()
-        why = {"state": "failed", "step": failure.step, "term": failure.term, "checkpoint": kept.step if kept else None}
-        folder.write("status", status | why)
-        return
-    folder.write_trace(snapshot.trace(member))
-    names = tuple(name for name in snapshot.trace(member) if name != "step")
-    folder.save(Checkpoint(snapshot.step, snapshot.memory(member), names, one.key))
-    state = "done" if snapshot.step >= one.steps else "stopped" if stopped else "running"
-    folder.write("status", status | {"state": state})
+    stopped = False
+    while True:
+        if step < steps:
+            terms = learner.step(step)
+            if not all(learner.failures):
+                step += 1
+                trace.add(terms)
+            told(learner.experiments, step, terms)
+            stopped = stop()
+        ended = stopped or step >= steps or all(learner.failures)
+        if ended or step % every == 0:
+            learner.guard(step)
+            ended = ended or all(learner.failures)
+            seconds = (time.perf_counter() - clock) / max(1, step - since)
+            state = "done" if step >= steps else "stopped" if stopped else "running"
+            for member, failure in enumerate(learner.failures):
+                if failure is not None:
+                    records.fail(member, failure, trace)
+                else:
+                    memory = learner.memory(member) | trace.memory(member)
+                    records.keep(member, step, memory, trace, state, seconds)
+            yield Snapshot(step, learner, trace, new, source)
+            if ended:
+                return stopped
+            clock, since, new = time.perf_counter(), step, len(trace.rows)

@@ -69,6 +69,7 @@ def boost(
 
     rows, latents = z.shape
     cuts = [_cuts(column, bins) for column in z.T]
+    bins = 1 + max(len(cut) for cut in cuts)
     binned, binned_test = _binned(z, cuts), _binned(test, cuts)
     columns = (binned + np.arange(latents) * bins).ravel()
     entries = (columns, np.repeat(np.arange(rows), latents))

@@ -12,6 +12,9 @@ from unweave.types import Codes, UserError
 FEWEST = 10
 """A score on fewer images than this says nothing, so it is refused."""
 
+LARGEST = float(np.finfo(np.float32).max)
+"""Larger codes are refused: their squares overflow, and classifiers never finish on them."""
+
 STREAMS = {"sample": 0, "split": 1, "votes": 2, "classifier": 3, "noise": 4}
 """Numbers that keep the random choices of one seed apart."""
 
@@ -55,7 +58,7 @@ def table(codes: Codes, who: str) -> Table:
     """The checked arrays of codes that have factors.
 
     Raises:
-        UserError: no factors, fewer than 10 images, or numbers that are not finite.
+        UserError: no factors, fewer than 10 images, or numbers that are not finite or beyond the range of float32.
 
     >>> import torch
     >>> table(Codes.of(torch.randn(20, 2), torch.arange(20)[:, None] % 4), "MIG").z.shape
@@ -69,6 +72,8 @@ def table(codes: Codes, who: str) -> Table:
         raise UserError(
             f"{who}: the codes hold numbers that are not finite (NaN or infinity); the model has probably diverged"
         )
+    if np.abs(z).max() > LARGEST:
+        raise UserError(f"{who}: the codes reach {np.abs(z).max():.1e}; allowed is up to {LARGEST:.1e}, as in float32")
     levels = codes.levels.detach().cpu().numpy().astype(np.int64)
     names = codes.names or tuple(f"factor {k}" for k in range(levels.shape[1]))
     return Table(z, levels, names, {"blocks_ignored": True} if codes.blocks else {})

@@ -39,7 +39,7 @@ def machine() -> str:
 
 @cache
 def commit() -> str:
-    """The commit of the checkout this package runs from, with ``+`` after it when files were changed; empty elsewhere."""
+    """The commit of the checkout that this package runs from, ``+`` after it when files were changed; else empty."""
     here = Path(__file__).resolve().parent
     try:
         top = _git(here, "rev-parse", "--show-toplevel")

@@ -4,63 +4,70 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Callable
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from unweave.types import UserError
 
-LARGEST_JSON = 64 * 1024 * 1024
+LARGEST_TEXT = 64 * 1024 * 1024
 
 
 class StoreError(UserError):
     """A file that could not be written or read; the message says which and why, and what is still whole."""
 
 
-def write(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let ``fill`` write a temporary file beside ``path``, flush it to the disk, then move it into place.
+def write(path: Path, content: bytes) -> None:
+    """Write a temporary file beside ``path``, flush it to the disk, then move it into place.
 
     A reader sees the old file or the new one, never a part. Raises StoreError when the disk is full or refuses.
     """
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        fill(temporary)
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise StoreError(f"cannot write {path}: {error.strerror or error} (what was there before is untouched)") from None
+        raise StoreError(f"cannot write {path}: {error.strerror or error} (what was there is untouched)") from None
     finally:
-        if temporary is not None:
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole."""
-    write(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+    write(path, text.encode())
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON whole, with sorted keys where order says nothing."""
+    """Write JSON whole."""
     write_text(path, json.dumps(values, indent=1, allow_nan=True) + "\n")
 
 
 def read_json(path: Path) -> Any:
     """Read JSON of a bounded size. Raises StoreError when it is missing, too large or damaged."""
     try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise StoreError(f"cannot read {path}: larger than {LARGEST_JSON >> 20} MiB, which none of our files is")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"cannot read {path}: damaged ({error})") from None
+
+
+def read_text(path: Path) -> str:
+    """Read a text file of a bounded size. Raises StoreError when it is missing, too large or no text."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_TEXT + 1)
+        if len(content) > LARGEST_TEXT:
+            raise StoreError(f"cannot read {path}: larger than {LARGEST_TEXT >> 20} MiB, which none of our files is")
+        return content.decode()
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise StoreError(f"cannot read {path}: damaged ({error})") from None
 
 
@@ -68,12 +75,6 @@ def sweep(folder: Path) -> None:
     """Remove what writers that were killed left half-written; only for who holds the folder's lock."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,17 +9,16 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from unweave.store.files import StoreError, read_json, sweep, write, write_json, write_text
+from unweave.store.files import StoreError, read_json, read_text, sweep, write, write_json, write_text
 
 FORMAT = 1
 """Version of the checkpoint's layout; every older one can still be read."""
@@ -39,7 +38,7 @@ class Checkpoint(NamedTuple):
 class RunFolder:
     """``runs/<key>/``: experiment.json, checkpoint.safetensors, trace.csv, status.json, environment.json, scores.json.
 
-    >>> import tempfile
+    >>> import tempfile, torch
     >>> folder = RunFolder(Path(tempfile.mkdtemp()) / "abc")
     >>> with folder.lock():
     ...     folder.save(Checkpoint(3, {"w": torch.ones(2)}, ("total",), "abc"))
@@ -59,32 +58,36 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock")
+            # Not tied to a thread: an iterator that trains may be driven, and closed, from several.
+            lock = FileLock(self.path / ".lock", thread_local=False)
             lock.acquire(timeout=wait)
         except Timeout:
             raise StoreError(f"{self.path} is being written by {self.holder()}; wait for it or stop it") from None
-        except OSError as error:
-            raise StoreError(f"cannot write in {self.path}: {error.strerror or error}") from None
+        except (OSError, NotImplementedError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(f"cannot write in {self.path}: {reason}") from None
+        note = self.path / ".holder.json"
         try:
             sweep(self.path)
-            write_json(self.path / ".holder.json", {"process": os.getpid(), "host": socket.gethostname(), "since": now()})
+            write_json(note, {"process": os.getpid(), "host": socket.gethostname(), "since": now()})
             yield
         finally:
-            (self.path / ".holder.json").unlink(missing_ok=True)
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
             lock.release()
 
     def held(self) -> bool:
-        """Whether a living process is writing here."""
-        path = self.path / ".lock"
-        if not path.exists():
-            return False
+        """Whether a living process writes here, as far as its note says; asked without touching the lock."""
         try:
-            with FileLock(path, timeout=0):
-                return False
-        except Timeout:
+            who = read_json(self.path / ".holder.json")
+            if who["host"] != socket.gethostname() or os.name != "posix":
+                return True
+            os.kill(int(who["process"]), 0)  # signal 0 only asks
+        except PermissionError:
             return True
-        except OSError:  # no right to write here, so nobody can be asked
+        except (StoreError, KeyError, TypeError, ValueError, OSError):
             return False
+        return True
 
     def holder(self) -> str:
         """Who writes here, in words."""
@@ -102,14 +105,7 @@ class RunFolder:
             "step": str(checkpoint.step),
             "terms": json.dumps(list(checkpoint.terms)),
         }
-
-        def fill(temporary: Path) -> None:
-            try:
-                save_file(dict(checkpoint.tensors), temporary, metadata=meta)
-            except SafetensorError as error:  # how safetensors reports a full disk
-                raise OSError(str(error)) from None
-
-        write(self.checkpoint_path, fill)
+        write(self.checkpoint_path, save(dict(checkpoint.tensors), metadata=meta))
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, None when there is none yet. Raises StoreError when it is damaged or from a newer version."""
@@ -124,11 +120,18 @@ class RunFolder:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             version = int(meta["format"])
             if version > FORMAT:
-                raise StoreError(f"{path} has checkpoint format {version}; this unweave reads up to {FORMAT}: install a newer one")
-            return Checkpoint(int(meta["step"]), tensors, tuple(json.loads(meta["terms"])), meta["key"])
+                raise StoreError(
+                    f"{path} has checkpoint format {version}; this unweave reads up to {FORMAT}: install a newer one"
+                )
+            step, terms = int(meta["step"]), json.loads(meta["terms"])
+            if version < 1 or step < 0 or not isinstance(terms, list) or not all(isinstance(t, str) for t in terms):
+                raise StoreError(f"{path} is no checkpoint of unweave (format {version}, step {step}, terms {terms!r})")
+            return Checkpoint(step, tensors, tuple(terms), meta["key"])
+        except StoreError:
+            raise
         except (SafetensorError, OSError) as error:
             raise StoreError(f"cannot read {path}: {error}") from None
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, RecursionError) as error:
             raise StoreError(f"{path} is no checkpoint of unweave ({type(error).__name__}: {error})") from None
 
     @property
@@ -137,9 +140,15 @@ class RunFolder:
         return self.path / "checkpoint.safetensors"
 
     def read(self, name: str) -> Any:
-        """One of the folder's JSON files, ``experiment``, ``status``, ``environment`` or ``scores``; {} when not there."""
+        """One of the folder's JSON files (experiment, status, scores …) as a dictionary; {} when not there.
+
+        Raises StoreError when it is damaged.
+        """
         path = self.path / f"{name}.json"
-        return read_json(path) if path.exists() else {}
+        found = read_json(path) if path.exists() else {}
+        if not isinstance(found, dict):
+            raise StoreError(f"cannot read {path}: damaged (it holds a {type(found).__name__}, not an object)")
+        return found
 
     def write(self, name: str, values: Any) -> None:
         """Write one of the folder's JSON files whole."""
@@ -154,13 +163,20 @@ class RunFolder:
         write_text(self.path / "trace.csv", text.getvalue())
 
     def read_trace(self) -> dict[str, list[float]]:
-        """The recorded terms, column by column; {} when there are none."""
+        """The recorded terms, column by column; {} when there are none. Raises StoreError when they are damaged."""
         path = self.path / "trace.csv"
         if not path.exists():
             return {}
-        with path.open(encoding="utf-8", newline="") as lines:
-            rows = list(csv.reader(lines))
-        return {name: [float(row[place]) for row in rows[1:]] for place, name in enumerate(rows[0])}
+        try:
+            names, *rows = csv.reader(io.StringIO(read_text(path), newline=""))
+            numbers = [[float(value) for value in row] for row in rows]
+            if any(len(row) != len(names) for row in numbers):
+                raise ValueError("a row of another length than the names")
+        except StoreError:
+            raise
+        except (ValueError, csv.Error) as error:
+            raise StoreError(f"cannot read {path}: damaged ({error})") from None
+        return {name: [row[place] for row in numbers] for place, name in enumerate(names)}
 
 
 def now() -> str:

@@ -62,7 +62,7 @@ def test_identity_zeros_and_duplicates():
 
 
 def test_ceiling_by_hand_40_and_32_levels_in_20_bins():
-    """40 levels fall in 20 bins by twos: NMI ln 20 / ln 40. Of 32 levels, 24 share a bin with one other: 1 − ¾ ln 2 / ln 32."""
+    """40 levels share bins by twos: NMI ln 20 / ln 40. Of 32 levels, 24 share one with another: 1 − ¾ ln 2 / ln 32."""
     levels = np.stack(np.meshgrid(np.arange(40), np.arange(32), indexing="ij"), axis=-1).reshape(-1, 2)
     score = MIG(images=None)(Codes.of(levels.astype(float), levels, names=("orientation", "x")))
     assert score.parts["gap.orientation"] == pytest.approx(math.log(20) / math.log(40), abs=1e-9)

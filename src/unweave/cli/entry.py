@@ -1,0 +1,112 @@
+"""From the words of a command to its verb, and from whatever goes wrong to one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from unweave.cli.console import Failed, one_line
+from unweave.names import known
+from unweave.types import UserError
+
+DONE, FAILED, WRONG = 0, 1, 2
+"""Exit codes: done; failed while at work; asked for something that cannot be done."""
+
+VERBS = {
+    "train": ("train", "METHOD --data NAME", "train a method on a data set, one model a seed"),
+    "score": ("score", "RUN", "measure trained models"),
+    "report": ("report", "RUN", "write one HTML page about a run"),
+    "results": ("results", "['select …']", "a table of all runs, or SQL over them"),
+    "list": ("lists", "methods|metrics|data|networks", "what there is"),
+    "data": ("data", "list|check NAME", "data sets: what is found, and whether it is right"),
+    "cite": ("cite", "NAME …", "the publications behind methods, metrics and data sets"),
+}
+"""Verb -> its module, its words, what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 asked wrongly.
+
+    A mistake is answered with one line on the standard error output; with UNWEAVE_DEBUG=1 in the environment, with the
+    traceback.
+
+    Args:
+        argv: the words after ``unweave``; those of this process when None.
+
+    >>> main(["cite", "mig"]), main(["cite", "mgi"])  # doctest: +ELLIPSIS
+    @article{...
+    (0, 2)
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return DONE
+    if words[0] == "--version":
+        from unweave import __version__
+
+        print(f"unweave {__version__}")
+        return DONE
+    verb = words[0]
+    try:
+        module = importlib.import_module(f"unweave.cli.{VERBS[known(verb, VERBS, 'verb')][0]}")
+        with one_line_warnings(verb):
+            code = int(module.run(words[1:]))
+        sys.stdout.flush()
+        return code
+    except SystemExit as asked_for_help:
+        return WRONG if asked_for_help.code else DONE
+    except BrokenPipeError:
+        # Who read the output has gone; give the interpreter's last flush somewhere harmless to write to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return _complain(verb, "interrupted; what was kept before is whole", FAILED)
+    except Failed as error:
+        return _answer(verb, error, FAILED)
+    except UserError as error:
+        return _answer(verb if verb in VERBS else "", error, WRONG)
+    except Exception as error:
+        if os.environ.get("UNWEAVE_DEBUG"):
+            raise
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _complain(verb, f"{text} (UNWEAVE_DEBUG=1 shows where)", FAILED)
+
+
+def usage() -> str:
+    """What ``unweave --help`` prints."""
+    lines = ["unweave VERB …: train, measure and compare disentangled representations", ""]
+    wide = max(len(f"{verb} {words}") for verb, (_, words, _) in VERBS.items())
+    lines += [f"  {f'{verb} {words}':<{wide}}  {what}" for verb, (_, words, what) in VERBS.items()]
+    lines += ["", "  unweave VERB --help   every option of a verb, with its default"]
+    lines += ["  unweave VERB --json   one JSON document instead of text", "", "for example:"]
+    lines += ["  unweave train deft --data triangle --seeds 3", "  unweave score last", "  unweave report last"]
+    return "\n".join(lines)
+
+
+@contextmanager
+def one_line_warnings(verb: str) -> Iterator[None]:
+    """Warnings meant for people as one line each; those meant for programmers not at all."""
+
+    def show(message: Warning | str, *rest: object, **more: object) -> None:
+        print(f"unweave {verb}: note: {one_line(str(message))}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("always", category=UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _answer(verb: str, error: UserError, code: int) -> int:
+    if os.environ.get("UNWEAVE_DEBUG"):
+        raise error
+    return _complain(verb, str(error), code)
+
+
+def _complain(verb: str, text: str, code: int) -> int:
+    print(f"unweave {verb}".strip() + f": {one_line(text)}", file=sys.stderr)
+    return code

@@ -1,0 +1,102 @@
+"""``unweave list``: what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from unweave.cli.console import Console
+from unweave.cli.options import parse
+from unweave.data import DATASETS
+from unweave.methods import METHODS
+from unweave.metrics import METRICS
+from unweave.names import known
+from unweave.networks.conv import LAYOUTS
+from unweave.report.from_run import words
+from unweave.report.text import table
+from unweave.types import Reference, UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Methods, metrics, data sets or networks by name.
+
+    Args:
+        what: methods, metrics, data or networks.
+        json: print one JSON document, with every setting and its default.
+    """
+
+    what: Annotated[str, tyro.conf.Positional] = ""
+    json: bool = False
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print one of the lists."""
+    options = parse(Options, argv, "list")
+    lists = {"methods": methods, "metrics": metrics, "data": lambda: data(None), "networks": networks}
+    if not options.what:
+        raise UserError(f"no list named; allowed: {', '.join(lists)}")
+    full = lists[known(options.what, lists, "list")]()
+    console = Console(options.json)
+    console.say(table([{key: value for key, value in row.items() if isinstance(value, str | int)} for row in full]))
+    console.result({options.what: full})
+    return 0
+
+
+def methods() -> list[dict[str, Any]]:
+    """One row a method."""
+    return [
+        {"name": name, "what": kind.summary, "settings": _fields(kind), "cite": _keys(kind.references)}
+        for name, kind in METHODS.items()
+    ]
+
+
+def metrics() -> list[dict[str, Any]]:
+    """One row a metric."""
+    return [
+        {
+            "name": name,
+            "what": (kind.__doc__ or "").splitlines()[0],
+            "better": kind.better,
+            "reads": kind.reads,
+            "settings": _fields(kind),
+            "cite": _keys(kind.references),
+        }
+        for name, kind in METRICS.items()
+    ]
+
+
+def data(root: Path | None) -> list[dict[str, Any]]:
+    """One row a data set, with the file that was found for it."""
+    rows = []
+    for kind in DATASETS.values():
+        row = dict(kind().describe(root))
+        row["pixels"] = row.pop("found") or "drawn"
+        row["size"] = "×".join(map(str, row["shape"]))
+        rows.append(row)
+    return rows
+
+
+def networks() -> list[dict[str, Any]]:
+    """One row a network preset."""
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "encoder": f"conv {words(one.down)}, dense {words(one.dense)}",
+            "decoder": f"dense {words(one.undense)}, conv {words((one.start, *one.up))}",
+        }
+        for name, one in LAYOUTS.items()
+    ]
+    return [*rows, {"name": "mlp", "encoder": "dense, widths of --hidden (1200 1200)", "decoder": "the same backwards"}]
+
+
+def _fields(kind: type) -> dict[str, Any]:
+    return {one.name: None if one.default is MISSING else one.default for one in fields(kind)}
+
+
+def _keys(references: Sequence[Reference]) -> list[str]:
+    return [one.key for one in references]

@@ -1,0 +1,78 @@
+"""``unweave results``: a table of all runs, or SQL over them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from unweave.cli.console import Console, one_line
+from unweave.cli.options import parse
+from unweave.names import known
+from unweave.report.text import table
+from unweave.results import brief, query, rows
+from unweave.types import UserError
+
+FORMATS = ("table", "csv", "json")
+
+
+@dataclass(frozen=True)
+class Options:
+    """One row a run: what was trained, where it stands, its scores. SQL reads two tables, runs and trace.
+
+    ``runs`` has every score and part of a score (mig, dci_fast, dci_fast_completeness …) and every hyperparameter
+    (method_beta …) as a column; ``trace`` has key, step, term and value. SQL needs DuckDB, which
+    pip install 'unweave[results]' brings.
+
+    Args:
+        sql: such as "select method, avg(mig) from runs group by method".
+        out: folder of run folders.
+        format: table, csv or json; csv and json have every column.
+        json: the same as --format json.
+    """
+
+    sql: Annotated[str, tyro.conf.Positional] = ""
+    out: Path = Path("runs")
+    format: str = "table"
+    json: bool = False
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print the table."""
+    options = parse(Options, argv, "results")
+    form = "json" if options.json else known(options.format, FORMATS, "format")
+    if not options.out.is_dir():
+        raise UserError(f"there is no folder {options.out}; allowed: the folder that `unweave train --out` names")
+    found, skipped = rows(options.out)
+    for folder, why in skipped.items():
+        print(one_line(f"unweave results: note: passed over {folder}: {why}"), file=sys.stderr)
+    if options.sql:
+        answer = query(options.sql, found)
+    else:
+        answer = brief(found) if form == "table" else [one.flat() for one in found]
+    _print(answer, form)
+    return 0
+
+
+def _print(found: Sequence[dict[str, Any]], form: str) -> None:
+    columns = list(dict.fromkeys(name for row in found for name in row))
+    if form == "json":
+        Console(True).result([{name: _plain(row.get(name)) for name in columns} for row in found])
+    elif form == "csv":
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(columns)
+        lines.writerows([row.get(name) for name in columns] for row in found)
+        print(text.getvalue(), end="")
+    else:
+        print(table(found) if found else "no rows")
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str | list | dict) else str(value)

@@ -1,0 +1,59 @@
+"""Which run a word means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from unweave.names import known
+from unweave.results import folders
+from unweave.types import UserError
+
+
+def find(word: str, out: Path) -> Path:
+    """The folder of a run from its path, the first letters of its key, or ``last``: the one written to last.
+
+    Raises:
+        UserError: no such run, or several keys that begin like this.
+    """
+    if word != "last" and (Path(word) / "experiment.json").is_file():
+        return Path(word)
+    there = folders(out)
+    if not there:
+        what = f"{word!r} is no run and " if word != "last" else ""
+        raise UserError(f"{what}{out} holds no runs; train one first, or name another folder with --out")
+    if word == "last":
+        return max(there, key=_written)
+    found = [folder for folder in there if folder.name.startswith(word)]
+    if len(found) == 1:
+        return found[0]
+    names = [folder.name for folder in there]
+    if found:
+        raise UserError(f"{word!r} begins several keys; allowed: {', '.join(folder.name for folder in found)}")
+    near = get_close_matches(Path(word).name, names, 1, 0.4)
+    shown = ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
+    hint = f" — did you mean {near[0]!r}?" if near else ""
+    raise UserError(f"no run {word!r}{hint} (allowed: a run's folder, last, or the first letters of {shown})")
+
+
+def find_all(given: Sequence[str], out: Path) -> list[Path]:
+    """The folders of several runs, each once. Raises UserError when none are named."""
+    if not given:
+        raise UserError("no run named; allowed: a run's folder, the first letters of its key, or last")
+    return list(dict.fromkeys(find(word, out) for word in given))
+
+
+def images(given: str) -> int | None:
+    """How many images ``--images`` asks for; None for ``all``."""
+    if not given.isdecimal():
+        known(given, ["all"], "number of images")
+        return None
+    if int(given) < 10:
+        raise UserError(f"images = {given}; allowed: a whole number from 10, or all")
+    return int(given)
+
+
+def _written(folder: Path) -> float:
+    status = folder / "status.json"
+    return status.stat().st_mtime if status.exists() else 0.0

@@ -1,0 +1,173 @@
+"""``unweave score``: how good trained models are, beside what their data allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from unweave.cli.console import Console, Failed
+from unweave.cli.options import parse
+from unweave.cli.runs import find_all, images
+from unweave.metrics import METRICS, Metric, full, quick
+from unweave.names import known
+from unweave.report.from_run import limits_of
+from unweave.report.numbers import fixed, number
+from unweave.report.text import table
+from unweave.run import Run, load
+from unweave.store import StoreError
+from unweave.types import Score, UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Measure trained models; scores are kept in each run's folder, with what noise and the perfect code reach.
+
+    Args:
+        runs: folders of runs, first letters of their keys, or last.
+        metrics: which metrics; every one that applies, DCI by its fast estimator, when empty.
+        full: every metric as publications compute it, DCI by scikit-learn's boosting (minutes), and those of --metrics.
+        images: how many images are read, or all.
+        seed: of the sample of images and of the metrics.
+        space: the latent space, for models with several; only scores of space 0 are kept.
+        data_root: folder of data files; the environment variable UNWEAVE_DATA when None.
+        device: cpu, cuda or cuda:1 …; a GPU where there is one when None.
+        out: folder of run folders, in which keys and last are looked up.
+        json: print one JSON document, and nothing else.
+    """
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    metrics: tuple[str, ...] = ()
+    full: bool = False
+    images: str = "15000"
+    seed: int = 0
+    space: int = 0
+    data_root: Path | None = None
+    device: str | None = None
+    out: Path = Path("runs")
+    json: bool = False
+
+
+def run(argv: Sequence[str]) -> int:
+    """Score every run named."""
+    options = parse(Options, argv, "score")
+    console = Console(options.json)
+    chosen = _chosen(options)
+    count = images(options.images)
+    if options.seed < 0:
+        raise UserError(f"seed = {options.seed}; allowed: 0 or more")
+    folders = find_all(options.runs, options.out)
+    opened = [load(folder, root=options.data_root, device=options.device) for folder in folders]
+    for one in opened:
+        _refuse(one, chosen, bool(options.metrics), options.space)
+    documents = []
+    for folder, one in zip(folders, opened, strict=True):
+        e = one.experiment
+        console.say(f"{folder}: {e.method.name} on {e.data.name}, seed {e.seed}, step {one.step:,} of {e.steps:,}")
+        if one.failure is not None:
+            console.say(
+                f"  it failed at step {one.failure.step:,} ({one.failure.term}): this is its last good checkpoint"
+            )
+        try:
+            scores, limits = measure(console, one, chosen, count, options.seed, options.space)
+        except StoreError as error:
+            raise Failed(str(error)) from None
+        console.say(table(_rows(scores, limits)))
+        documents.append(_document(folder, one, scores, limits))
+    console.result({"runs": documents})
+    return 0
+
+
+def measure(
+    console: Console, one: Run, chosen: Sequence[Metric], count: int | None, seed: int = 0, space: int = 0
+) -> tuple[dict[str, Score], dict[str, tuple[float, float]]]:
+    """Scores and limits of the metrics that apply to a run, those already kept read back; progress on the console."""
+    wanted = [metric for metric in chosen if metric.reads != "factors" or one.data.factors is not None]
+    todo = [metric for metric in wanted if space or not one.kept(metric, count=count, seed=seed)]
+    if not todo:
+        console.say("  scored already, in the same way: nothing to compute")
+        limits = one.known_limits()
+        return {m.label: one.scores[m.label] for m in wanted}, {
+            m.label: limits[m.label] for m in wanted if m.label in limits
+        }
+    read = min(count or one.data.rows, one.data.rows)
+    names = ", ".join(metric.label for metric in todo)
+    console.say(
+        f"  {names} on {read:,} of {one.data.rows:,} images, seed {seed}" + (f", space {space}" if space else "")
+    )
+    with console.busy(f"encoding {read:,} images"):
+        codes = one.codes(count, seed=seed, space=space)
+    with _naming(console) as told:
+        found = one.score(todo, count=count, seed=seed, space=space, told=told, codes=codes)
+    with _naming(console, "limits of ") as told:
+        limits = limits_of(one, wanted, codes, seed=seed, told=told)
+    scores = {m.label: found.get(m.label) or one.scores[m.label] for m in wanted}
+    return scores, limits
+
+
+def _chosen(options: Options) -> list[Metric]:
+    named = [METRICS[known(name, METRICS, "metric")]() for name in dict.fromkeys(options.metrics)]
+    if not options.full:
+        return named or quick()
+    labels = {metric.label for metric in full()}
+    return [*full(), *(metric for metric in named if metric.label not in labels)]
+
+
+def _refuse(one: Run, chosen: Sequence[Metric], named: bool, space: int) -> None:
+    """Raises UserError for what is known to be impossible before any image is encoded."""
+    if not 0 <= space < one.model.spaces:
+        raise UserError(f"latent space {space}; this model has 0 to {one.model.spaces - 1}")
+    if one.data.factors is None and named:
+        for metric in chosen:
+            if metric.reads == "factors":
+                free = ", ".join(name for name, kind in METRICS.items() if kind.reads != "factors")
+                raise UserError(
+                    f"{metric.name} compares latents with known factors, and {one.data.name} has none; allowed: {free}"
+                )
+
+
+def _rows(scores: dict[str, Score], limits: dict[str, tuple[float, float]]) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for label, score in scores.items():
+        low, high = limits.get(label, (None, None))
+        parts = [(name, value) for name, value in score.parts.items() if "." not in name and value != score.value]
+        main = "  ".join(f"{name} {number(value)}" for name, value in parts[:3])
+        # As text: metrics are in different units, so one number of decimals down the column fits none of them.
+        numbers = {"value": fixed(score.value), "floor": fixed(low), "ceiling": fixed(high)}
+        rows.append({"metric": label, **numbers, "parts": main})
+    return rows
+
+
+def _document(
+    folder: Path, one: Run, scores: dict[str, Score], limits: dict[str, tuple[float, float]]
+) -> dict[str, Any]:
+    found = {}
+    for label, score in scores.items():
+        low, high = limits.get(label, (None, None))
+        settings = dict(score.settings)
+        found[label] = {
+            "value": score.value,
+            "floor": low,
+            "ceiling": high,
+            "parts": dict(score.parts),
+            "settings": settings,
+        }
+    e = one.experiment
+    about = {"key": e.key, "folder": str(folder), "method": e.method.name, "data": e.data.name, "seed": e.seed}
+    return {**about, "step": one.step, "scores": found}
+
+
+@contextmanager
+def _naming(console: Console, prefix: str = "") -> Iterator[Any]:
+    """A function that is told a metric's label and names it on the console until the next one, or the end."""
+    with ExitStack() as stack:
+
+        def told(label: str) -> None:
+            stack.close()
+            stack.enter_context(console.busy(f"computing {prefix}{label}"))
+
+        yield told

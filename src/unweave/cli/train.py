@@ -1,0 +1,341 @@
+"""``unweave train``: a method on a data set, one model a seed."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, make_dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any, NamedTuple, cast
+
+import tyro
+from torch import Tensor
+
+from unweave.cli.console import Console, Failed, clock
+from unweave.cli.options import HELP, parse, value_of
+from unweave.data import DATASETS
+from unweave.engine import Complete, Experiment, train
+from unweave.engine.cpu import default_precision
+from unweave.engine.experiment import preset_for
+from unweave.engine.train import place
+from unweave.methods import METHODS, Method
+from unweave.names import known
+from unweave.networks import MLP, Body, Conv
+from unweave.networks.conv import LAYOUTS
+from unweave.networks.likelihoods import LIKELIHOODS
+from unweave.report.from_run import architecture, changes, words
+from unweave.store import RunFolder
+from unweave.types import UserError
+
+NETWORKS = (*LAYOUTS, "mlp")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every method takes besides its own fields.
+
+    Args:
+        data: the data set: dsprites or triangle.
+        steps: optimiser steps.
+        batch: images a step.
+        latents: D, the size of a code.
+        lr: Adam's learning rate, for every parameter group that the method does not set itself.
+        seed: the seed of the first model.
+        seeds: how many models, with seeds one after the other.
+        every: steps between checkpoints; a fiftieth of the training, at most 1,000, when None.
+        precision: bf16, float32 or float64.
+        network: standard, lite, devae, burgess or deft-2021-code (convolutions), or mlp; the method's own when None.
+        hidden: widths of the dense layers: all of an mlp's, one for convolutions; the network's own when empty.
+        likelihood: bernoulli or squared.
+        device: cpu, cuda or cuda:1 …; a GPU where there is one when None.
+        data_root: folder of data files; the environment variable UNWEAVE_DATA when None, and without it data is drawn.
+        out: folder for run folders.
+        json: print one JSON document at the end, and nothing else.
+    """
+
+    data: str
+    steps: int = 0
+    batch: int = 0
+    latents: int = 0
+    lr: float = 0.0
+    seed: int = 0
+    seeds: int = 1
+    every: int | None = None
+    precision: str = ""
+    network: str | None = None
+    hidden: tuple[int, ...] = ()
+    likelihood: str = ""
+    device: str | None = None
+    data_root: Path | None = None
+    out: Path = Path("runs")
+    json: bool = False
+
+
+class Job(NamedTuple):
+    """One model to train: its folder and where it stands there."""
+
+    experiment: Complete
+    folder: RunFolder
+    state: str
+    """``new``, ``stopped`` (with a checkpoint), ``done`` or ``failed``."""
+    step: int
+
+
+def run(argv: Sequence[str]) -> int:
+    """Train, and say how to go on."""
+    method, options = read(argv)
+    console = Console(options.json)
+    experiments = list(_experiments(method, options))
+    if options.every is not None and options.every < 1:
+        raise UserError(f"every = {options.every}; allowed: a whole number from 1")
+    device = place(options.device)
+    source = experiments[0].data.find(options.data_root)
+    jobs = [_job(one, options.out) for one in experiments]
+    console.say(_announce(jobs, str(device), str(source or "drawn, no files found")))
+    watch = Watch(console, jobs)
+    pending = [job for job in jobs if job.state in ("new", "stopped")]
+    again = shlex.join(["unweave", "train", *argv])
+    todo = [job.experiment for job in pending]
+    every, root, out = options.every, options.data_root, options.out
+    with signals(watch):
+        try:
+            for one in train(todo, every=every, device=device, root=root, out=out, stop=watch.stop, told=watch):
+                watch.look(one.experiments, one.failures)
+        except UserError as error:
+            if not watch.begun:
+                raise
+            console.clear()
+            raise Failed(f"{error}; to go on from the last checkpoint: {again}") from None
+    after = [_job(job.experiment, options.out) for job in jobs]
+    return _conclude(console, jobs, after, watch, again)
+
+
+def read(argv: Sequence[str]) -> tuple[Method, Options]:
+    """The method and the options, with the published settings of the two for whatever is not given."""
+    if not argv or argv[0] in HELP:
+        if not argv:
+            raise UserError(f"no method given; allowed: {', '.join(METHODS)} (unweave train METHOD --data NAME)")
+        print("unweave train METHOD --data NAME [options]\n\nmethods (unweave train METHOD --help has their options):")
+        print("\n".join(f"  {name:<12} {kind.summary}" for name, kind in METHODS.items()))
+        raise SystemExit(0)
+    if argv[0].startswith("-"):
+        raise UserError(f"the method comes first, before {argv[0]}: unweave train METHOD --data NAME")
+    name, rest = known(argv[0], METHODS, "method"), argv[1:]
+    data = value_of("data", rest)
+    if data is None and not any(word in HELP for word in rest):
+        raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}")
+    kind = METHODS[name]
+    preset = preset_for(kind, known(data, DATASETS, "data set") if data else "")
+    defaults = Options(
+        data=data or cast(Any, tyro.MISSING),
+        steps=preset.steps,
+        batch=preset.batch,
+        latents=preset.latents,
+        lr=preset.optimiser.lr,
+        precision=default_precision(),
+        likelihood=DATASETS[data].likelihood if data else "bernoulli",
+    )
+    both = [("method", kind, field(default=kind(**preset.fields))), ("training", Options, field(default=defaults))]
+    found: Any = parse(make_dataclass("Train", both), rest, f"train {name}")
+    return found.method, found.training
+
+
+def _experiments(method: Method, options: Options) -> Iterator[Complete]:
+    known(options.likelihood, LIKELIHOODS, "likelihood")
+    if options.seeds < 1:
+        raise UserError(f"seeds = {options.seeds}; allowed: a whole number from 1")
+    preset = preset_for(type(method), options.data)
+    for seed in range(options.seed, options.seed + options.seeds):
+        yield Experiment(
+            method,
+            options.data,
+            network=_network(options.network, options.hidden),
+            likelihood=options.likelihood,
+            latents=options.latents,
+            steps=options.steps,
+            batch=options.batch,
+            optimiser=replace(preset.optimiser, lr=options.lr),
+            precision=options.precision,
+            seed=seed,
+        ).complete()
+
+
+def _network(name: str | None, hidden: tuple[int, ...]) -> Body | None:
+    if hidden and min(hidden) < 1:
+        raise UserError(f"hidden = {words(hidden)}; allowed: widths from 1")
+    if name is None:
+        if hidden:
+            raise UserError(f"--hidden goes with --network; allowed there: {', '.join(NETWORKS)}")
+        return None
+    if known(name, NETWORKS, "network") == "mlp":
+        return MLP(hidden) if hidden else MLP()
+    if len(hidden) > 1:
+        raise UserError(f"hidden = {words(hidden)}; allowed with --network {name}: one width, that of its dense layers")
+    return Conv(name, hidden[0] if hidden else None)
+
+
+def _job(experiment: Complete, out: Path) -> Job:
+    folder = RunFolder(out / experiment.key)
+    checkpoint, status = folder.load(), folder.read("status")
+    state = status.get("state")
+    if state == "failed" or (state == "done" and checkpoint and checkpoint.step >= experiment.steps):
+        return Job(experiment, folder, state, int(status.get("step", 0)))
+    return Job(experiment, folder, "stopped" if checkpoint else "new", checkpoint.step if checkpoint else 0)
+
+
+def _announce(jobs: Sequence[Job], device: str, source: str) -> str:
+    one = jobs[0].experiment
+    preset = preset_for(type(one.method), one.data.name)
+    changed = ", ".join(f"{name} {words(ours)} (not {words(theirs)})" for name, ours, theirs in changes(one))
+    own = ", ".join(f"{each.name} {words(getattr(one.method, each.name))}" for each in fields(one.method))
+    seeds = f"seed {one.seed}" if len(jobs) == 1 else f"seeds {one.seed} to {jobs[-1].experiment.seed}"
+    lines = [
+        f"train {one.method.name} on {one.data.name}: {len(jobs)} {'model' if len(jobs) == 1 else 'models'}, {seeds}",
+        f"  method     {own or 'no hyperparameters'}",
+        f"  published  {preset.note or 'no published settings for this data set'}",
+        *([f"  changed    {changed}"] if changed else []),
+        f"  data       {one.data.rows:,} images of {'×'.join(map(str, one.data.shape))}, {source}",
+        f"  network    {architecture(one)}, {one.latents} latents, {one.likelihood}",
+        f"  training   {one.steps:,} steps of {one.batch} images, Adam {one.optimiser.lr:g}",
+        f"  computing  {one.precision} on {device}",
+    ]
+    for place_, job in enumerate(jobs):
+        lines.append(
+            f"  {'folder' if not place_ else '':<11}{job.folder.path} (seed {job.experiment.seed}): {_standing(job)}"
+        )
+    return "\n".join(lines)
+
+
+def _standing(job: Job) -> str:
+    return {
+        "new": "new",
+        "stopped": f"goes on from step {job.step:,}",
+        "done": "done already",
+        "failed": f"failed at step {job.step:,}; remove the folder to try again",
+    }[job.state]
+
+
+def _conclude(console: Console, before: Sequence[Job], jobs: Sequence[Job], watch: Watch, again: str) -> int:
+    failed = [job for job in jobs if job.state == "failed"]
+    left = [job for job in jobs if job.state in ("new", "stopped")]
+    news = watch.taken > 0
+    for job in jobs if news or failed else []:
+        term = f" ({job.folder.read('status').get('term')})" if job.state == "failed" else ""
+        state = "stopped" if job.state == "new" else job.state
+        console.say(f"  {job.folder.path}  seed {job.experiment.seed}  {state}{term} at step {job.step:,}")
+    if left:
+        console.say(f"stopped; everything is kept. To go on: {again}")
+    elif not news and not failed:
+        console.say("all is done already")
+    elif news:
+        console.say(f"trained {watch.taken:,} steps in {clock(time.monotonic() - watch.start)}")
+    if failed:
+        names = ", ".join(f"seed {job.experiment.seed}" for job in failed)
+        console.say(f"{names}: the loss was no longer finite; the last good checkpoint is kept")
+    done = [job for job in jobs if job.state == "done"]
+    if done and not left:
+        console.say(f"next: unweave score {shlex.join(str(job.folder.path) for job in done)}")
+    runs = [
+        {
+            "key": job.experiment.key,
+            "folder": str(job.folder.path),
+            "seed": job.experiment.seed,
+            "state": "stopped" if job.state == "new" else job.state,
+            "began": was.step,
+            "step": job.step,
+            "steps": job.experiment.steps,
+        }
+        for was, job in zip(before, jobs, strict=True)
+    ]
+    console.result({"method": jobs[0].experiment.method.name, "data": jobs[0].experiment.data.name, "runs": runs})
+    return 1 if failed or left else 0
+
+
+class Watch:
+    """Follows a training: the line of progress, how long is left, and whether somebody asked to stop."""
+
+    def __init__(self, console: Console, jobs: Sequence[Job]) -> None:
+        self.console = console
+        self.order = {job.experiment.key: place_ + 1 for place_, job in enumerate(jobs)}
+        self.at = {job.experiment.key: job.step for job in jobs}
+        self.left = {
+            job.experiment.key: 0 if job.state in ("done", "failed") else job.experiment.steps - job.step
+            for job in jobs
+        }
+        self.start = time.monotonic()
+        self.taken = self.first = 0
+        self.begun = self.asked = False
+        self.keys: dict[int, tuple[Complete, str]] = {}
+        self.said = False
+
+    def __call__(self, experiments: tuple[Complete, ...], step: int, terms: Mapping[str, Tensor]) -> None:
+        if not self.begun:
+            self.begun, self.start, self.first = True, time.monotonic(), len(experiments)
+        for one in experiments:
+            key = self.key(one)
+            self.taken += max(0, step - self.at[key])
+            self.at[key], self.left[key] = step, one.steps - step
+        self.console.progress(lambda: self.line(experiments, step, terms))
+
+    def line(self, experiments: tuple[Complete, ...], step: int, terms: Mapping[str, Tensor]) -> str:
+        """Where the training is, in one line."""
+        one = experiments[0]
+        # The clock starts after the first call, so that what that one took tells nothing.
+        pace = (time.monotonic() - self.start) / max(1, self.taken - self.first)
+        left = f"{clock(pace * sum(self.left.values()))} left  " if self.taken > self.first else ""
+        many, key = len(self.order), self.key(one)
+        who = (
+            "" if many == 1 else f"models {many}  " if len(experiments) > 1 else f"model {self.order[key]} of {many}  "
+        )
+        shown = "  ".join(f"{name} {_mean(terms[name])}" for name in ("total", "recon", "kl") if name in terms)
+        return f"{who}step {step:,} of {one.steps:,}  {100 * step // one.steps} %  {left}{shown}"
+
+    def look(self, experiments: Sequence[Complete], failures: Sequence[object]) -> None:
+        """Take notice of members that have failed: nothing is left to do for them."""
+        for one, failure in zip(experiments, failures, strict=True):
+            if failure is not None:
+                self.left[self.key(one)] = 0
+
+    def key(self, one: Complete) -> str:
+        """The key of an experiment, hashed once: that is far too much work for every step."""
+        if id(one) not in self.keys:
+            self.keys[id(one)] = (one, one.key)
+        return self.keys[id(one)][1]
+
+    def stop(self) -> bool:
+        """Whether somebody asked to stop."""
+        if self.asked and not self.said:
+            # Said here and not by the signal handler, which may have come in the middle of another line.
+            self.said = True
+            self.console.say("stopping")
+        return self.asked
+
+
+@contextmanager
+def signals(watch: Watch) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask for a stop after the step at hand; the second time they end the process at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if watch.asked:
+            raise KeyboardInterrupt
+        watch.asked = True
+
+    before = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, ask)
+    except ValueError:  # not in the main thread, where no signals arrive
+        pass
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _mean(values: Tensor) -> str:
+    return f"{float(values.double().nanmean()):.4g}"

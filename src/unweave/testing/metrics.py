@@ -1,0 +1,82 @@
+"""What every metric promises, whatever it measures."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields
+
+import torch
+
+from unweave.metrics import Metric
+from unweave.testing.claims import check_description, claim, leaves_randomness_alone
+from unweave.types import Codes, Score, UserError
+
+ROWS = 300
+SIZES = (3, 4)
+
+
+def check_metric(metric: Metric) -> None:
+    """Check that a metric keeps the rules that scoring and tables rely on.
+
+    It is described by plain fields; the same codes and seed give the same finite score, which says every setting that
+    made it; nothing it is given changes and no global random numbers are used; latents that never move do it no harm;
+    codes that lack what it reads are refused with a ``UserError``; and it tells perfect codes from noise in the
+    direction that ``better`` says.
+
+    Raises:
+        AssertionError: one line that says what does not hold.
+    """
+    who = str(getattr(metric, "name", type(metric).__name__))
+    check_description(metric, who)
+    claim(metric.references, who, "has no references")
+    claim(metric.better in ("higher", "lower"), who, f"better = {metric.better!r}; allowed: higher, lower")
+    claim(metric.reads in ("factors", "distortion"), who, f"reads = {metric.reads!r}; allowed: factors, distortion")
+    good, bad = sample(good=True), sample(good=False)
+    held = [good.mean, good.logvar, good.levels, *good.distortion.values()]
+    before = [value.clone() for value in held if value is not None]
+    with leaves_randomness_alone(who):
+        score, again = metric(good, seed=3), metric(good, seed=3)
+        worse = metric(bad, seed=3)
+    claim(all(torch.equal(a, b) for a, b in zip(held, before, strict=True) if a is not None), who, "changes the codes")
+    claim(score == again, who, f"gives {score.value} and then {again.value} for the same codes and seed")
+    _check_score(metric, score, who)
+    _check_score(metric, worse, who)
+    told = score.value > worse.value if metric.better == "higher" else score.value < worse.value
+    claim(told, who, f"gives perfect codes {score.value:.4g} and noise {worse.value:.4g}; {metric.better} is better")
+    still = good._replace(mean=torch.cat([good.mean, torch.zeros(ROWS, 1)], 1), logvar=None)
+    _check_score(metric, metric(still, seed=3), f"{who} with a latent that never moves")
+    lacking = good._replace(levels=good.levels[:, :0], sizes=(), names=(), distortion={})
+    try:
+        metric(lacking, seed=3)
+    except UserError as error:
+        claim("\n" not in str(error), who, "its UserError has more than one line")
+    else:
+        raise AssertionError(f"{who}: scores codes that carry no {metric.reads}; it must raise UserError")
+
+
+def sample(good: bool) -> Codes:
+    """300 codes of 4 latents for 2 factors: the levels themselves and two idle latents, or noise."""
+    generator = torch.Generator().manual_seed(7)
+    levels = torch.stack([torch.randint(size, (ROWS,), generator=generator) for size in SIZES], 1)
+    noise = torch.randn(ROWS, 4, generator=generator)
+    mean = torch.cat([levels + 0.01 * noise[:, :2], 0.05 * noise[:, 2:]], 1) if good else noise
+    logvar = torch.tensor([-6.0, -6.0, 0.0, 0.0]).expand(ROWS, 4).clone() if good else torch.zeros(ROWS, 4)
+    error = torch.rand(ROWS, generator=generator) + (1.0 if good else 50.0)
+    codes = Codes.of(mean, levels, logvar=logvar, sizes=SIZES, names=("one", "two"))
+    return codes._replace(distortion={"bce": error, "squared_error": error / 2}, pixels=64)
+
+
+def _check_score(metric: Metric, score: Score, who: str) -> None:
+    claim(isinstance(score, Score), who, f"returns a {type(score).__name__}, not a Score")
+    for name, value in {"value": score.value, **score.parts}.items():
+        number = isinstance(value, int | float) and math.isfinite(value)
+        claim(number, who, f"{name} is {value!r}; allowed: a finite Python number")
+    # n_jobs says how many processes share the work, which no number depends on.
+    wanted = ({one.name for one in fields(metric)} | {"seed"}) - {"n_jobs"}
+    missing = sorted(wanted - set(score.settings))
+    claim(not missing, who, f"its score does not say {', '.join(missing)}")
+    try:
+        json.dumps(dict(score.settings))
+    except TypeError as error:
+        raise AssertionError(f"{who}: the settings of its score are no plain values ({error})") from None

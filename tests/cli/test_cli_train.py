@@ -1,0 +1,224 @@
+"""``unweave train``: what it says, what it keeps, how it goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from unweave.cli import main
+from unweave.cli import train as verb
+from unweave.methods import METHODS
+from unweave.run import load
+from unweave.store import RunFolder
+
+from .conftest import TINY, Call
+
+VAE = ("train", "vae", "--data", "triangle", *TINY)
+FULL_DISK = """
+import resource, sys
+from unweave.cli import main, train
+
+look = train.Watch.look
+
+def full(self, *words):
+    look(self, *words)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+
+train.Watch.look = full
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(load(folder).model.state_dict())
+
+
+def _same(ours: Path, theirs: Path) -> None:
+    a, b = _weights(ours), _weights(theirs)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def _process(words: tuple[str, ...], folder: Path, *python: str) -> subprocess.Popen[str]:
+    source = str(Path(verb.__file__).resolve().parents[2])
+    environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
+    start = [sys.executable, *(python or ("-m", "unweave")), *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(start, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains(method: str, call: Call) -> None:
+    small = ["--critic-hidden", "8"] if method == "factor-vae" else []
+    done = call("train", method, "--data", "triangle", "--steps", "2", *TINY, *small)
+    assert (done.code, done.err) == (0, "")
+    assert "done at step 2" in done.out
+    assert "next: unweave score runs" in done.out
+
+
+def test_it_says_what_it_will_do_with_published_settings(call: Call) -> None:
+    out = call("train", "deft", "--data", "triangle", "--steps", "2", "--gamma", "0.2", "--seeds", "3", *TINY).out
+    assert "train deft on triangle: 3 models, seeds 0 to 2" in out
+    assert "betas 20 2" in out
+    assert "stage_steps 3,000" in out
+    assert "DEFT §5.4" in out
+    assert "gamma 0.2 (not 0.1)" in out
+    assert "steps 2 (not 10,000)" in out
+    assert "1,024 images of 1×64×64, drawn" in out
+    assert out.count(": new") == 3
+
+
+def test_help_shows_docstrings_and_defaults_after_presets(call: Call) -> None:
+    triangle = " ".join(call("train", "deft", "--data", "triangle", "--help").out.split())
+    dsprites = " ".join(call("train", "deft", "--data", "dsprites", "--help").out.split())
+    assert "one pressure a stage" in triangle
+    assert "70.0 30.0 12.0 4.0" in dsprites
+    assert "70.0 30.0 12.0 4.0" not in triangle
+    assert "devae" in call("train", "--help").out
+    assert "train METHOD" in call("--help").out
+
+
+def test_the_same_command_again_says_that_all_is_done(call: Call, tmp_path: Path) -> None:
+    words = (*VAE, "--steps", "4")
+    call(*words)
+    key = next((tmp_path / "runs").iterdir())
+    before = (key / "checkpoint.safetensors").stat().st_mtime_ns
+    again = call(*words)
+    assert again.code == 0
+    assert "done already" in again.out
+    assert "all is done" in again.out
+    assert (key / "checkpoint.safetensors").stat().st_mtime_ns == before
+
+
+def test_json_is_one_document_and_nothing_else(call: Call) -> None:
+    done = call(*VAE, "--steps", "3", "--seeds", "2", "--seed", "5", "--json")
+    document = json.loads(done.out)
+    assert done.err == ""
+    assert [run["seed"] for run in document["runs"]] == [5, 6]
+    assert {(run["state"], run["began"], run["step"]) for run in document["runs"]} == {("done", 0, 3)}
+    assert all(Path(run["folder"], "checkpoint.safetensors").exists() for run in document["runs"])
+
+
+def test_progress_names_step_percent_time_and_terms(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unweave.cli.console.SELDOM", 0.0)
+    monkeypatch.setattr("unweave.cli.console.PATIENCE", 0.0)
+    out = call(*VAE, "--steps", "4", "--seeds", "2").out
+    lines = [line for line in out.splitlines() if line.startswith("model ")]
+    assert len(lines) == 8
+    assert lines[5].startswith("model 2 of 2  step 2 of 4  50 %")
+    assert "left" in lines[5]
+    assert "recon" in lines[5]
+
+
+def test_a_terminal_gets_one_line_that_is_written_over(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unweave.cli.console.SELDOM", 0.0)
+    monkeypatch.setattr("unweave.cli.console.PATIENCE", 0.0)
+    monkeypatch.setattr("unweave.cli.console.OFTEN", 0.0)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    out = call(*VAE, "--steps", "4").out
+    shown = [line for line in out.replace("\n", "\r").split("\r") if line.startswith("step ")]
+    assert len(shown) == 4
+    assert max(len(line.removesuffix("\x1b[K")) for line in shown) <= 37
+
+
+def test_a_model_that_is_no_longer_finite(call: Call) -> None:
+    words = ("train", "beta-vae", "--beta", "1e300", "--lr", "1e9", "--data", "triangle", "--steps", "30", *TINY)
+    done = call(*words)
+    assert done.code == 1
+    assert "no longer finite" in done.out
+    assert "failed" in done.out
+    again = call(*words)
+    assert again.code == 1
+    assert "remove the folder to try again" in again.out
+
+
+def test_a_sigterm_saves_and_the_rerun_ends_where_an_uninterrupted_one_does(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (*VAE, "--steps", "12", "--every", "100", "--seeds", "2")
+    told = verb.Watch.__call__
+
+    def third(self: verb.Watch, experiments: Any, step: int, terms: Any) -> None:
+        told(self, experiments, step, terms)
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(verb.Watch, "__call__", third)
+        done = call(*words)
+    assert done.code == 1
+    assert f"To go on: unweave {' '.join(words)}" in done.out
+    assert signal.getsignal(signal.SIGTERM) is before
+    states = {path.name: RunFolder(path).read("status") for path in (tmp_path / "runs").iterdir()}
+    assert sorted((s.get("state"), s.get("step")) for s in states.values() if s) == [("stopped", 3)]
+    again = call(*words)
+    assert again.code == 0
+    assert "goes on from step 3" in again.out
+    assert call(*words, "--out", "whole").code == 0
+    for name in states:
+        _same(tmp_path / "runs" / name, tmp_path / "whole" / name)
+
+
+def test_ctrl_c_saves_and_the_rerun_ends_where_an_uninterrupted_one_does(call: Call, tmp_path: Path) -> None:
+    words = (*VAE, "--steps", "150", "--every", "100000")
+    process = _process(words, tmp_path)
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/*/status.json")) and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "")
+    assert "To go on: unweave train vae" in out
+    folder = next((tmp_path / "runs").iterdir())
+    stopped = RunFolder(folder).read("status")
+    assert stopped["state"] == "stopped"
+    assert 0 < stopped["step"] < 150
+    again = call(*words)
+    assert again.code == 0
+    assert f"goes on from step {stopped['step']}" in again.out
+    assert call(*words, "--out", "whole").code == 0
+    _same(folder, tmp_path / "whole" / folder.name)
+
+
+def test_a_full_disk_loses_nothing(call: Call, tmp_path: Path) -> None:
+    words = (*VAE, "--steps", "9", "--every", "3")
+    process = _process(words, tmp_path, "-c", FULL_DISK)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert err.count("\n") == 1
+    assert "File too large" in err
+    assert "to go on from the last checkpoint: unweave train vae" in err
+    folder = next((tmp_path / "runs").iterdir())
+    checkpoint = RunFolder(folder).load()
+    assert checkpoint is not None
+    assert checkpoint.step == 3
+    assert not list(folder.glob("*.part")), out
+    again = call(*words)
+    assert again.code == 0
+    assert "goes on from step 3" in again.out
+    assert call(*words, "--out", "whole").code == 0
+    _same(folder, tmp_path / "whole" / folder.name)
+
+
+def test_a_folder_in_use_is_refused(call: Call, tmp_path: Path) -> None:
+    words = (*VAE, "--steps", "3")
+    call(*words)
+    folder = RunFolder(next((tmp_path / "runs").iterdir()))
+    folder.write("status", {"state": "stopped", "step": 3})
+    (folder.path / "checkpoint.safetensors").unlink()
+    with folder.lock():
+        done = call(*words)
+    assert done.code == 2
+    assert f"process {os.getpid()}" in done.line
+    assert main(["train", *words[1:], "--json"]) == 0

@@ -1,0 +1,51 @@
+"""DEFT under Adam: how far the groups really move."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+import unweave
+
+STAGE = 5
+
+
+@cache
+def parameters(gamma: float, steps: int, scaling: str = "lr") -> dict[str, Tensor]:
+    """Parameters after so many steps from the same start; γ plays no part in the first stage."""
+    method = unweave.DEFT(betas=(3.0, 1.0), gamma=gamma, stage_steps=STAGE, scaling=scaling)
+    run = unweave.fit(
+        method, "triangle", latents=4, steps=steps, batch=8, precision="float64", network=unweave.MLP((8,))
+    )
+    return {name: value.clone() for name, value in run.model.named_parameters()}
+
+
+def moved(name: str, gamma: float) -> Tensor:
+    """How far the first step of the second stage takes one encoder's parameters."""
+    before, after = parameters(gamma, STAGE), parameters(gamma, STAGE + 1)
+    return torch.cat([(after[n] - before[n]).flatten() for n in before if n.startswith(name)])
+
+
+def test_adams_step_of_an_old_group_is_gamma_times_its_own() -> None:
+    whole = moved("encoders.0", 1.0)
+    assert bool(whole.any())
+    torch.testing.assert_close(moved("encoders.0", 0.1), 0.1 * whole, rtol=1e-9, atol=1e-15)
+    for other in ("encoders.1", "decoder"):
+        assert torch.equal(moved(other, 0.1), moved(other, 1.0)) and bool(moved(other, 0.1).any())
+
+
+@pytest.mark.parametrize(("gamma", "scaling"), [(0.0, "lr"), (0.1, "freeze_dit")])
+def test_old_encoders_are_frozen_to_the_bit(gamma: float, scaling: str) -> None:
+    first, last = (parameters(gamma, steps, scaling) for steps in (STAGE, 2 * STAGE))
+    for name, value in first.items():
+        assert torch.equal(value, last[name]) is name.startswith("encoders.0"), name
+
+
+def test_a_group_is_untouched_until_its_stage() -> None:
+    first, last = parameters(0.1, 1), parameters(0.1, STAGE)
+    for name, value in first.items():
+        assert torch.equal(value, last[name]) is name.startswith("encoders.1"), name
+    assert not bool(last["encoders.1.head.weight"].any())
