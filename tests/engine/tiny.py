@@ -27,7 +27,7 @@ def tiny(method: Method | str = "vae", data: Dataset | str | None = None, **sett
 def finals(experiments: Iterable[Complete] | Complete, **settings: Any) -> dict[str, dict[str, Tensor]]:
     """key -> all that is needed to go on, of every experiment after training."""
     found: dict[str, dict[str, Tensor]] = {}
-    for snapshot in train(experiments, **settings):
+    for snapshot in train(experiments, **{"every": 1000, **settings}):
         for member, one in enumerate(snapshot.experiments):
             found[one.key] = snapshot.memory(member)
     return found
