@@ -2,10 +2,10 @@
 
     python benchmarks/precision.py [--seeds 5] [--steps 2000] [--betas 1 8] [--out results/precision.csv]
 
-Trains β-VAE on dSprites (drawn) and reads, per run, the reconstruction error and the KL on 5,000 images, MIG on the same, and
-the training loss at ten points. Prints, for each pressure, the mean difference bf16 − float32 over seeds beside the standard
-deviation over seeds in float32: a difference within the spread loses nothing that a reader of results could see. Runs are kept
-in --runs, so that an interrupted study goes on where it stopped.
+Trains β-VAE on dSprites (drawn) and reads, per run, the reconstruction error, the KL and MIG on 5,000 images, and the
+training loss at ten points. Prints, for each pressure, the mean difference bf16 − float32 over seeds beside the
+standard deviation over seeds in float32: a difference within the spread loses nothing that a reader of results could
+see. Runs are kept in --runs, so that an interrupted study goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def main() -> None:
     parser.add_argument("--runs", default="runs/precision")
     parser.add_argument("--out", type=Path, help="write every run as CSV")
     args = parser.parse_args()
-    command = f"python benchmarks/precision.py --seeds {args.seeds} --steps {args.steps} --lr {args.lr:g} --network {args.network}"
+    command = f"python benchmarks/precision.py --seeds {args.seeds} --steps {args.steps} --lr {args.lr:g}"
+    command += f" --network {args.network}"
     command += " --betas " + " ".join(f"{beta:g}" for beta in args.betas)
     rows = []
     for beta in args.betas:
@@ -64,7 +65,9 @@ def main() -> None:
             a, b = ([float(row[name]) for row in found[p]] for p in ("float32", "bf16"))
             gap = statistics.fmean(y - x for x, y in zip(a, b, strict=True))
             spread = statistics.stdev(a) if len(a) > 1 else float("nan")
-            print(f"  {name:4} float32 {statistics.fmean(a):8.3f} ± {spread:.3f}   bf16 − float32 {gap:+.3f}", flush=True)
+            print(
+                f"  {name:4} float32 {statistics.fmean(a):8.3f} ± {spread:.3f}   bf16 − float32 {gap:+.3f}", flush=True
+            )
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         extra = {"machine": machine(), "commit": environment()["commit"], "command": command}

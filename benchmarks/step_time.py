@@ -2,10 +2,10 @@
 
     python benchmarks/step_time.py [--rounds 5] [--steps 20] [--batches 64 256] [--out results/step_time.csv]
 
-Every measurement runs in a fresh process of its own, because allocator and thread settings hold for a whole process; the
-contenders alternate, and the medians of all rounds are compared. The plain loop is what a tutorial would write: float32,
-``torch.optim.Adam``, images picked from a tensor in memory. Ours is ``unweave.train`` as anyone calls it: drawing the
-images, noise, recording and all.
+Every measurement runs in a fresh process of its own, because allocator and thread settings hold for a whole process;
+the contenders alternate, and the medians of all rounds are compared. The plain loop is what a tutorial would write:
+float32, ``torch.optim.Adam``, images picked from a tensor in memory. Ours is ``unweave.train`` as anyone calls it:
+drawing the images, noise, recording and all.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
 """
 
 from unweave.data import DATASETS as DATASETS
-from unweave.data import DataSpec as DataSpec
 from unweave.data import Dataset as Dataset
+from unweave.data import DataSpec as DataSpec
 from unweave.data import DSprites as DSprites
 from unweave.data import Factors as Factors
 from unweave.data import Images as Images

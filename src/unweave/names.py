@@ -17,6 +17,24 @@ def known(name: object, allowed: Iterable[str], what: str) -> str:
     choices = list(allowed)
     if isinstance(name, str) and name in choices:
         return name
-    near = difflib.get_close_matches(str(name).lower(), choices, 1, 0.4)
-    hint = f" — did you mean {near[0]!r}?" if near else ""
-    raise UserError(f"unknown {what} {name!r}{hint} (allowed: {', '.join(choices)})")
+    raise UserError(f"unknown {what} {name!r}{hint(name, choices)} (allowed: {', '.join(choices)})")
+
+
+def hint(name: object, allowed: Iterable[str]) -> str:
+    """`` — did you mean 'x'?`` with the nearest of ``allowed``, empty when nothing is near.
+
+    >>> hint("dsprite", ["dsprites", "triangle"])
+    " — did you mean 'dsprites'?"
+    """
+    near = nearest(name, allowed)
+    return f" — did you mean {near!r}?" if near else ""
+
+
+def nearest(name: object, allowed: Iterable[str]) -> str | None:
+    """Which of ``allowed`` a mistyped name is most likely meant to be; None when nothing is near.
+
+    >>> nearest("factorvae", ["vae", "factor-vae"])
+    'factor-vae'
+    """
+    near = difflib.get_close_matches(str(name).lower(), list(allowed), 1, 0.5)
+    return near[0] if near else None

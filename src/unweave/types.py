@@ -79,13 +79,14 @@ class Loss(NamedTuple):
 
     total: Tensor
     terms: Mapping[str, Tensor]
-    state: State = {}
+    state: Mapping[str, Tensor] = {}
 
 
 class Draw(NamedTuple):
     """One random tensor that a method asks for: its shape and its kind.
 
-    ``normal`` is N(0, 1), ``uniform`` is U[0, 1), ``permutation`` holds permutations of 0..shape[-1]-1 along the last axis.
+    ``normal`` is N(0, 1), ``uniform`` is U[0, 1), ``permutation`` holds permutations of 0 … shape[-1] − 1 along the
+    last axis.
     """
 
     shape: tuple[int, ...]
@@ -95,8 +96,8 @@ class Draw(NamedTuple):
 class Rate(NamedTuple):
     """How far a parameter group moves in this step.
 
-    ``scale`` multiplies Adam's step (0 leaves parameters, moments and the step count untouched); ``reset`` forgets moments
-    and count before the step.
+    ``scale`` multiplies Adam's step (0 leaves parameters, moments and the step count untouched); ``reset`` forgets
+    moments and count before the step.
     """
 
     scale: float = 1.0
@@ -177,7 +178,9 @@ class Codes(NamedTuple):
         """
         z = _tensor(mean, "mean")
         if z.ndim != 2 or not z.shape[0] or not z.shape[1]:
-            raise UserError(f"Codes.of: mean has shape {tuple(z.shape)}; allowed is (images, latents), neither of them 0")
+            raise UserError(
+                f"Codes.of: mean has shape {tuple(z.shape)}; allowed is (images, latents), neither of them 0"
+            )
         z = z.to(torch.float64 if z.dtype == torch.float64 else torch.float32)
         v = None if logvar is None else _tensor(logvar, "logvar").to(z.dtype)
         if v is not None and v.shape != z.shape:
@@ -194,7 +197,9 @@ class Codes(NamedTuple):
         seen = tuple(int(c) + 1 for c in y.amax(0)) if y.shape[1] else ()
         sizes = seen if sizes is None else tuple(sizes)
         if len(sizes) != y.shape[1] or bool((y < 0).any()) or any(s > n for s, n in zip(seen, sizes, strict=True)):
-            raise UserError(f"Codes.of: levels up to {seen} do not fit sizes {sizes}; allowed is 0 … size − 1 per factor")
+            raise UserError(
+                f"Codes.of: levels up to {seen} do not fit sizes {sizes}; allowed is 0 … size − 1 per factor"
+            )
         names = tuple(f"factor {k}" for k in range(y.shape[1])) if names is None else tuple(names)
         if len(names) != y.shape[1]:
             raise UserError(f"Codes.of: {len(names)} names for {y.shape[1]} factors")
@@ -203,11 +208,13 @@ class Codes(NamedTuple):
     def need_factors(self, who: str) -> None:
         """Raises UserError naming ``who`` when there are no factors to score against."""
         if not self.levels.shape[1]:
-            raise UserError(f"{who} compares latents with known factors, and this data set has none; allowed is a data set with factors")
+            raise UserError(
+                f"{who} compares latents with known factors, and this data has none; allowed is data with factors"
+            )
 
 
 class Score(NamedTuple):
-    """One metric's answer: the number, its named parts (each a column of the results) and every setting that made it."""
+    """One metric's answer: the number, its named parts (each a column of the results), every setting that made it."""
 
     value: float
     parts: Mapping[str, float] = {}

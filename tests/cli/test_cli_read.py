@@ -98,9 +98,21 @@ def test_report_scores_first_and_writes_one_page(call: Call, runs: Path) -> None
     assert "dci-fast" in text
     assert "--beta 2" in text
     assert set(RunFolder(folder).read("scores")["scores"]) >= {"mig", "sap"}
+    limits = RunFolder(folder).read("ceilings")
+    assert set(limits) == {"mig", "dci-fast", "sap", "factor-vae-score"}
     other = json.loads(call("report", folder.name, "--images", "150", "--out", "page.html", "--json").out)
     assert other["page"] == "page.html"
     assert Path("page.html").read_text(encoding="utf-8") == text
+
+
+def test_report_keeps_limits_of_the_images_that_were_scored(call: Call, runs: Path) -> None:
+    folder = _first(runs)
+    call("score", folder.name, *MIG)
+    before = RunFolder(folder).read("ceilings")
+    (folder / "ceilings.json").unlink()
+    assert call("report", folder.name).code == 0
+    assert RunFolder(folder).read("ceilings") == before
+    assert set(RunFolder(folder).read("scores")["scores"]) == {"mig", "reconstruction"}
 
 
 def test_results_is_a_row_a_run_without_duckdb(call: Call, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

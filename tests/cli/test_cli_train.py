@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from unweave.cli import main
-from unweave.cli import train as verb
+from unweave.cli import main, watch
 from unweave.methods import METHODS
 from unweave.run import load
 from unweave.store import RunFolder
@@ -25,15 +24,16 @@ from .conftest import TINY, Call
 VAE = ("train", "vae", "--data", "triangle", *TINY)
 FULL_DISK = """
 import resource, sys
-from unweave.cli import main, train
+from unweave.cli import main
+from unweave.cli.watch import Watch
 
-look = train.Watch.look
+look = Watch.look
 
 def full(self, *words):
     look(self, *words)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
 
-train.Watch.look = full
+Watch.look = full
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -49,7 +49,7 @@ def _same(ours: Path, theirs: Path) -> None:
 
 
 def _process(words: tuple[str, ...], folder: Path, *python: str) -> subprocess.Popen[str]:
-    source = str(Path(verb.__file__).resolve().parents[2])
+    source = str(Path(watch.__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
     start = [sys.executable, *(python or ("-m", "unweave")), *words]
     pipe = subprocess.PIPE
@@ -146,16 +146,16 @@ def test_a_sigterm_saves_and_the_rerun_ends_where_an_uninterrupted_one_does(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = (*VAE, "--steps", "12", "--every", "100", "--seeds", "2")
-    told = verb.Watch.__call__
+    told = watch.Watch.__call__
 
-    def third(self: verb.Watch, experiments: Any, step: int, terms: Any) -> None:
+    def third(self: watch.Watch, experiments: Any, step: int, terms: Any) -> None:
         told(self, experiments, step, terms)
         if step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        patch.setattr(verb.Watch, "__call__", third)
+        patch.setattr(watch.Watch, "__call__", third)
         done = call(*words)
     assert done.code == 1
     assert f"To go on: unweave {' '.join(words)}" in done.out

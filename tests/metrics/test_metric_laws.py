@@ -177,7 +177,7 @@ def test_more_rows_than_asked_are_sampled(metric):
         (FactorVAEScore(votes=0), "votes = 0; allowed is 1"),
         (FactorVAEScore(threshold=-1.0), "threshold = -1.0; allowed is 0 or more"),
         (FactorVAEScore(threshold=math.nan), "threshold = nan"),
-        (DCI("boost"), "'boost' is unknown; allowed: boosting, fast; did you mean boosting?"),  # type: ignore[arg-type]
+        (DCI("boost"), "unknown estimator of DCI 'boost' — did you mean 'boosting'? (allowed: boosting, fast)"),  # type: ignore[arg-type]
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

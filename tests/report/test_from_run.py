@@ -16,8 +16,9 @@ from unweave.cli import train
 from unweave.cli.train import _experiments
 from unweave.engine import Experiment
 from unweave.metrics import nmi
-from unweave.report import page, tell
+from unweave.report import tell
 from unweave.report.from_run import _middle, again, changes, limits_of, stages, words
+from unweave.report.page import page
 from unweave.run import Run, fit, load
 from unweave.store import RunFolder
 from unweave.types import Codes, Gaussian

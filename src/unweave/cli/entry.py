@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _answer(verb if verb in VERBS else "", error, WRONG)
     except Exception as error:
-        if os.environ.get("UNWEAVE_DEBUG"):
+        if _debugging():
             raise
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return _complain(verb, f"{text} (UNWEAVE_DEBUG=1 shows where)", FAILED)
@@ -102,9 +102,13 @@ def one_line_warnings(verb: str) -> Iterator[None]:
 
 
 def _answer(verb: str, error: UserError, code: int) -> int:
-    if os.environ.get("UNWEAVE_DEBUG"):
+    if _debugging():
         raise error
     return _complain(verb, str(error), code)
+
+
+def _debugging() -> bool:
+    return os.environ.get("UNWEAVE_DEBUG", "0") not in ("", "0")
 
 
 def _complain(verb: str, text: str, code: int) -> int:

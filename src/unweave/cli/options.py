@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from typing import TypeVar, get_type_hints
 
 from unweave.cli.console import one_line
+from unweave.names import nearest
 from unweave.types import UserError
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ def parse(kind: type[T], words: Sequence[str], verb: str, *, default: T | None =
 
     asked_for_help = any(word in HELP for word in words)
     if not asked_for_help:
-        _options_known(kind, words)
+        options_known(names(kind), words)
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     more = {} if default is None else {"default": default}
     said = io.StringIO()
@@ -67,16 +67,16 @@ def value_of(option: str, words: Sequence[str]) -> str | None:
     return found
 
 
-def _options_known(kind: type, words: Sequence[str]) -> None:
-    allowed = names(kind)
+def options_known(allowed: Sequence[str], words: Sequence[str]) -> None:
+    """Raises UserError for the first word that looks like an option and is none of ``allowed``."""
     for word in words:
         name = word.partition("=")[0].removeprefix("--").removeprefix("no-").replace("_", "-")
         if not word.startswith("--") or name in allowed:
             continue
-        near = get_close_matches(name, allowed, 1, 0.5)
-        hint = f" — did you mean --{near[0]}?" if near else ""
+        near = nearest(name, allowed)
+        meant = f" — did you mean --{near}?" if near else ""
         raise UserError(
-            f"unknown option {word.partition('=')[0]}{hint} (allowed: {', '.join(f'--{one}' for one in allowed)})"
+            f"unknown option {word.partition('=')[0]}{meant} (allowed: {', '.join(f'--{one}' for one in allowed)})"
         )
 
 

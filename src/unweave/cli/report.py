@@ -15,9 +15,10 @@ from unweave.cli.options import parse
 from unweave.cli.runs import find_all, images
 from unweave.cli.score import measure
 from unweave.metrics import full, quick
-from unweave.report import page, tell
+from unweave.report import tell
 from unweave.report.from_run import limits_of
-from unweave.run import load
+from unweave.report.page import page
+from unweave.run import IMAGES, Run, load
 from unweave.store import StoreError, write_text
 from unweave.types import UserError
 
@@ -65,9 +66,7 @@ def run(argv: Sequence[str]) -> int:
         with console.busy("encoding images"):
             codes = one.codes(count)
         with console.busy("computing limits"):
-            limits_of(
-                one, [m for m in {m.label: m for m in (*quick(), *full())}.values() if m.label in one.scores], codes
-            )
+            _missing_limits(one)
         with console.busy("drawing the page"):
             write_text(target, page(tell(one, codes=codes)))
     except StoreError as error:
@@ -76,3 +75,13 @@ def run(argv: Sequence[str]) -> int:
     console.say(f"wrote {target} ({size / 1e6:.1f} MB, loads nothing from elsewhere)")
     console.result({"key": e.key, "folder": str(folder), "page": str(target), "bytes": size})
     return 0
+
+
+def _missing_limits(one: Run) -> None:
+    """Compute the limits of scores that were kept without them, on the images that were scored."""
+    kept = one.folder.read("scores").get("scores", {}) if one.folder is not None else {}
+    known = one.known_limits()
+    for metric in {metric.label: metric for metric in (*quick(), *full())}.values():
+        if metric.label in one.scores and metric.label not in known and metric.reads == "factors":
+            how = kept.get(metric.label, {}).get("asked") or {"images": IMAGES, "seed": 0}
+            limits_of(one, [metric], one.codes(how["images"], seed=how["seed"]), seed=how["seed"])

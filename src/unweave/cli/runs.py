@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
-from unweave.names import known
+from unweave.names import hint, known
 from unweave.results import folders
 from unweave.types import UserError
 
@@ -31,10 +30,9 @@ def find(word: str, out: Path) -> Path:
     names = [folder.name for folder in there]
     if found:
         raise UserError(f"{word!r} begins several keys; allowed: {', '.join(folder.name for folder in found)}")
-    near = get_close_matches(Path(word).name, names, 1, 0.4)
     shown = ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
-    hint = f" — did you mean {near[0]!r}?" if near else ""
-    raise UserError(f"no run {word!r}{hint} (allowed: a run's folder, last, or the first letters of {shown})")
+    meant = hint(Path(word).name, names)
+    raise UserError(f"no run {word!r}{meant} (allowed: a run's folder, last, or the first letters of {shown})")
 
 
 def find_all(given: Sequence[str], out: Path) -> list[Path]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import tyro
-from torch import Tensor
 
 from unweave.cli.console import Console, Failed, clock
-from unweave.cli.options import HELP, parse, value_of
+from unweave.cli.options import HELP, names, options_known, parse, value_of
+from unweave.cli.watch import Job, Watch, signals
 from unweave.data import DATASETS
 from unweave.engine import Complete, Experiment, train
 from unweave.engine.cpu import default_precision
@@ -75,16 +72,6 @@ class Options:
     json: bool = False
 
 
-class Job(NamedTuple):
-    """One model to train: its folder and where it stands there."""
-
-    experiment: Complete
-    folder: RunFolder
-    state: str
-    """``new``, ``stopped`` (with a checkpoint), ``done`` or ``failed``."""
-    step: int
-
-
 def run(argv: Sequence[str]) -> int:
     """Train, and say how to go on."""
     method, options = read(argv)
@@ -125,6 +112,8 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
     if argv[0].startswith("-"):
         raise UserError(f"the method comes first, before {argv[0]}: unweave train METHOD --data NAME")
     name, rest = known(argv[0], METHODS, "method"), argv[1:]
+    if not any(word in HELP for word in rest):
+        options_known([*names(METHODS[name]), *names(Options)], rest)
     data = value_of("data", rest)
     if data is None and not any(word in HELP for word in rest):
         raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}")
@@ -202,12 +191,26 @@ def _announce(jobs: Sequence[Job], device: str, source: str) -> str:
         f"  network    {architecture(one)}, {one.latents} latents, {one.likelihood}",
         f"  training   {one.steps:,} steps of {one.batch} images, Adam {one.optimiser.lr:g}",
         f"  computing  {one.precision} on {device}",
+        *(f"  note       {line}" for line in _cut_short(one)),
     ]
     for place_, job in enumerate(jobs):
         lines.append(
             f"  {'folder' if not place_ else '':<11}{job.folder.path} (seed {job.experiment.seed}): {_standing(job)}"
         )
     return "\n".join(lines)
+
+
+def _cut_short(one: Complete) -> Iterator[str]:
+    """Schedules that are longer than the whole training, so that it never gets beyond their first part."""
+    published = preset_for(type(one.method), one.data.name).steps
+    for name in one.method.schedules:
+        length = getattr(one.method, name)
+        if isinstance(length, int) and length >= one.steps:
+            option, fitting = name.replace("_", "-"), max(1, round(length * one.steps / published))
+            yield (
+                f"{name} {length:,} is not shorter than the training; --{option} {fitting} keeps the proportion to "
+                f"the published {published:,} steps"
+            )
 
 
 def _standing(job: Job) -> str:
@@ -225,8 +228,8 @@ def _conclude(console: Console, before: Sequence[Job], jobs: Sequence[Job], watc
     news = watch.taken > 0
     for job in jobs if news or failed else []:
         term = f" ({job.folder.read('status').get('term')})" if job.state == "failed" else ""
-        state = "stopped" if job.state == "new" else job.state
-        console.say(f"  {job.folder.path}  seed {job.experiment.seed}  {state}{term} at step {job.step:,}")
+        state = "not begun" if job.state == "new" else f"{job.state}{term} at step {job.step:,}"
+        console.say(f"  {job.folder.path}  seed {job.experiment.seed}  {state}")
     if left:
         console.say(f"stopped; everything is kept. To go on: {again}")
     elif not news and not failed:
@@ -235,7 +238,7 @@ def _conclude(console: Console, before: Sequence[Job], jobs: Sequence[Job], watc
         console.say(f"trained {watch.taken:,} steps in {clock(time.monotonic() - watch.start)}")
     if failed:
         names = ", ".join(f"seed {job.experiment.seed}" for job in failed)
-        console.say(f"{names}: the loss was no longer finite; the last good checkpoint is kept")
+        console.say(f"{names}: the loss was no longer finite; what was kept before is whole")
     done = [job for job in jobs if job.state == "done"]
     if done and not left:
         console.say(f"next: unweave score {shlex.join(str(job.folder.path) for job in done)}")
@@ -244,7 +247,7 @@ def _conclude(console: Console, before: Sequence[Job], jobs: Sequence[Job], watc
             "key": job.experiment.key,
             "folder": str(job.folder.path),
             "seed": job.experiment.seed,
-            "state": "stopped" if job.state == "new" else job.state,
+            "state": job.state,
             "began": was.step,
             "step": job.step,
             "steps": job.experiment.steps,
@@ -253,89 +256,3 @@ def _conclude(console: Console, before: Sequence[Job], jobs: Sequence[Job], watc
     ]
     console.result({"method": jobs[0].experiment.method.name, "data": jobs[0].experiment.data.name, "runs": runs})
     return 1 if failed or left else 0
-
-
-class Watch:
-    """Follows a training: the line of progress, how long is left, and whether somebody asked to stop."""
-
-    def __init__(self, console: Console, jobs: Sequence[Job]) -> None:
-        self.console = console
-        self.order = {job.experiment.key: place_ + 1 for place_, job in enumerate(jobs)}
-        self.at = {job.experiment.key: job.step for job in jobs}
-        self.left = {
-            job.experiment.key: 0 if job.state in ("done", "failed") else job.experiment.steps - job.step
-            for job in jobs
-        }
-        self.start = time.monotonic()
-        self.taken = self.first = 0
-        self.begun = self.asked = False
-        self.keys: dict[int, tuple[Complete, str]] = {}
-        self.said = False
-
-    def __call__(self, experiments: tuple[Complete, ...], step: int, terms: Mapping[str, Tensor]) -> None:
-        if not self.begun:
-            self.begun, self.start, self.first = True, time.monotonic(), len(experiments)
-        for one in experiments:
-            key = self.key(one)
-            self.taken += max(0, step - self.at[key])
-            self.at[key], self.left[key] = step, one.steps - step
-        self.console.progress(lambda: self.line(experiments, step, terms))
-
-    def line(self, experiments: tuple[Complete, ...], step: int, terms: Mapping[str, Tensor]) -> str:
-        """Where the training is, in one line."""
-        one = experiments[0]
-        # The clock starts after the first call, so that what that one took tells nothing.
-        pace = (time.monotonic() - self.start) / max(1, self.taken - self.first)
-        left = f"{clock(pace * sum(self.left.values()))} left  " if self.taken > self.first else ""
-        many, key = len(self.order), self.key(one)
-        who = (
-            "" if many == 1 else f"models {many}  " if len(experiments) > 1 else f"model {self.order[key]} of {many}  "
-        )
-        shown = "  ".join(f"{name} {_mean(terms[name])}" for name in ("total", "recon", "kl") if name in terms)
-        return f"{who}step {step:,} of {one.steps:,}  {100 * step // one.steps} %  {left}{shown}"
-
-    def look(self, experiments: Sequence[Complete], failures: Sequence[object]) -> None:
-        """Take notice of members that have failed: nothing is left to do for them."""
-        for one, failure in zip(experiments, failures, strict=True):
-            if failure is not None:
-                self.left[self.key(one)] = 0
-
-    def key(self, one: Complete) -> str:
-        """The key of an experiment, hashed once: that is far too much work for every step."""
-        if id(one) not in self.keys:
-            self.keys[id(one)] = (one, one.key)
-        return self.keys[id(one)][1]
-
-    def stop(self) -> bool:
-        """Whether somebody asked to stop."""
-        if self.asked and not self.said:
-            # Said here and not by the signal handler, which may have come in the middle of another line.
-            self.said = True
-            self.console.say("stopping")
-        return self.asked
-
-
-@contextmanager
-def signals(watch: Watch) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask for a stop after the step at hand; the second time they end the process at once."""
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if watch.asked:
-            raise KeyboardInterrupt
-        watch.asked = True
-
-    before = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, ask)
-    except ValueError:  # not in the main thread, where no signals arrive
-        pass
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _mean(values: Tensor) -> str:
-    return f"{float(values.double().nanmean()):.4g}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from unweave.data.base import Dataset as Dataset
 from unweave.data.base import DataSpec as DataSpec
@@ -12,7 +11,7 @@ from unweave.data.dsprites import DSprites as DSprites
 from unweave.data.factors import Factors as Factors
 from unweave.data.files import data_root as data_root
 from unweave.data.triangle import Triangle as Triangle
-from unweave.types import UserError
+from unweave.names import known
 
 DATASETS: Mapping[str, type[Dataset]] = {"dsprites": DSprites, "triangle": Triangle}
 """Every data set by name."""
@@ -29,8 +28,4 @@ def dataset(given: str | Dataset) -> Dataset:
     """
     if isinstance(given, Dataset):
         return given
-    if isinstance(given, str) and given.lower() in DATASETS:
-        return DATASETS[given.lower()]()
-    near = get_close_matches(given.lower(), DATASETS, n=1) if isinstance(given, str) else []
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise UserError(f"unknown data set {given!r}{hint}; allowed: {', '.join(DATASETS)}, or a Dataset object")
+    return DATASETS[known(given, DATASETS, "data set")]()

@@ -18,6 +18,7 @@ from unweave.data.base import Dataset, Images
 from unweave.data.factors import Factors
 from unweave.data.files import Array, blocks, sha256
 from unweave.data.polygons import WIDTH, Words, pack
+from unweave.references import HIGGINS_2017
 from unweave.types import Reference, UserError
 
 STEM = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64"
@@ -36,15 +37,6 @@ TOLERATED = 3_020
 BUILD_AFTER = 1 << 18
 """Images drawn one by one after which drawing all 737,280 has paid (about two seconds, 377 MB)."""
 
-HIGGINS = Reference(
-    "higgins2017beta",
-    "Higgins, Irina and Matthey, Loic and Pal, Arka and Burgess, Christopher and Glorot, Xavier and "
-    "Botvinick, Matthew and Mohamed, Shakir and Lerchner, Alexander",
-    "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework",
-    "International Conference on Learning Representations",
-    2017,
-    "https://openreview.net/forum?id=Sy2fzU9gl",
-)
 MATTHEY = Reference(
     "dsprites17",
     "Matthey, Loic and Higgins, Irina and Hassabis, Demis and Lerchner, Alexander",
@@ -77,7 +69,7 @@ class DSprites(Dataset):
     name: ClassVar[str] = "dsprites"
     shape: ClassVar[tuple[int, int, int]] = (1, WIDTH, WIDTH)
     likelihood: ClassVar[str] = "bernoulli"
-    references: ClassVar[tuple[Reference, ...]] = (MATTHEY, HIGGINS)
+    references: ClassVar[tuple[Reference, ...]] = (MATTHEY, HIGGINS_2017)
     licence: ClassVar[str] = "Apache-2.0 (published files)"
     files: ClassVar[tuple[str, ...]] = (f"{STEM}.npz", f"{STEM}.hdf5")
     published: ClassVar[str] = "https://github.com/deepmind/dsprites-dataset"

@@ -13,21 +13,13 @@ from torch import Tensor
 
 from unweave.data.base import Dataset, Images
 from unweave.data.factors import Factors
+from unweave.references import WU_2022
 from unweave.types import Draw, Reference, UserError
 
 SIDE, BOX, MARGIN, CANVAS = 32, 11, 10, 64
 CLASSES = 32
 STEP = 360.0 / CLASSES
 """Degrees from one orientation to the next."""
-
-DEFT = Reference(
-    "wu2022deft",
-    "Wu, Jiantao and Wang, Lin and Yang, Bo and Li, Fanqi and Liu, Chunxiuzi and Zhou, Jin",
-    "DEFT: distilling entangled factors by preventing information diffusion",
-    "Machine Learning 111",
-    2022,
-    "https://arxiv.org/abs/2102.03986",
-)
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ class Triangle(Dataset):
     name: ClassVar[str] = "triangle"
     shape: ClassVar[tuple[int, int, int]] = (1, CANVAS, CANVAS)
     likelihood: ClassVar[str] = "bernoulli"
-    references: ClassVar[tuple[Reference, ...]] = (DEFT,)
+    references: ClassVar[tuple[Reference, ...]] = (WU_2022,)
     licence: ClassVar[str] = "Apache-2.0 (drawn by unweave)"
     published: ClassVar[str] = "described in https://arxiv.org/abs/2102.03986; drawn here, there is no file"
     fingerprint: ClassVar[str] = "78c698a930b2660a8b6c591c7046f4f3910b9fcad4037d8b198303addd6ddd65"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 from unweave.data.base import DataSpec
+from unweave.names import hint
 from unweave.networks import VAE, Body, Conv, Model
 from unweave.types import Adam, Batch, Draw, Loss, Rate, Reference, State, UserError
 
@@ -104,6 +104,4 @@ def one_of(method: Method, name: str, allowed: Collection[str]) -> None:
     """Raises UserError unless a string field is one of the allowed words."""
     value = getattr(method, name)
     if value not in allowed:
-        near = difflib.get_close_matches(str(value), allowed, 1, 0.5)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UserError(f"{method.name}: {name} = {value!r}; allowed: {', '.join(allowed)}{hint}")
+        raise UserError(f"{method.name}: {name} = {value!r}{hint(value, allowed)} (allowed: {', '.join(allowed)})")

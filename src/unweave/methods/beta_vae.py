@@ -13,7 +13,8 @@ from unweave.data.base import DataSpec
 from unweave.methods.base import STANDARD, Method, Preset, at_least, one_of
 from unweave.methods.terms import autoencode, progress
 from unweave.networks import Model
-from unweave.types import Batch, Loss, Reference, State, UserError
+from unweave.references import HIGGINS_2017
+from unweave.types import Batch, Loss, State, UserError
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,7 @@ class BetaVAE(Method):
     summary: ClassVar[str] = "a constant pressure β on the rate, or an annealed one"
     schedules = ("anneal_steps",)
     presets: ClassVar[Mapping[str, Preset]] = {"": STANDARD}
-    references = (
-        Reference(
-            "higgins2017beta",
-            "Irina Higgins and Loic Matthey and Arka Pal and Christopher Burgess and Xavier Glorot and "
-            "Matthew Botvinick and Shakir Mohamed and Alexander Lerchner",
-            "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework",
-            "International Conference on Learning Representations",
-            2017,
-            "https://openreview.net/forum?id=Sy2fzU9gl",
-        ),
-    )
+    references = (HIGGINS_2017,)
 
     def check(self, data: DataSpec, latents: int) -> None:
         one_of(self, "schedule", ("constant", "linear", "exp"))

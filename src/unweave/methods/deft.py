@@ -15,7 +15,8 @@ from unweave.methods.base import Method, Preset, at_least, one_of
 from unweave.methods.terms import chosen
 from unweave.networks import Body, Conv, GroupedVAE, Model
 from unweave.networks.grouped import side_by_side
-from unweave.types import Adam, Batch, Gaussian, Loss, Rate, Reference, State, UserError
+from unweave.references import WU_2022
+from unweave.types import Adam, Batch, Gaussian, Loss, Rate, State, UserError
 
 DSPRITES = Preset(
     latents=12,
@@ -81,16 +82,7 @@ class DEFT(Method):
     summary: ClassVar[str] = "stages of falling pressure, each with an encoder of its own"
     schedules = ("stage_steps",)
     presets: ClassVar[Mapping[str, Preset]] = {"": DSPRITES, "triangle": TRIANGLE}
-    references = (
-        Reference(
-            "wu2022deft",
-            "Jiantao Wu and Lin Wang and Bo Yang and Fanqi Li and Chunxiuzi Liu and Jin Zhou",
-            "DEFT: Distilling Entangled Factors by Preventing Information Diffusion",
-            "Machine Learning",
-            2022,
-            "https://arxiv.org/abs/2102.03986",
-        ),
-    )
+    references = (WU_2022,)
 
     @property
     def count(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from unweave.metrics.base import Metric as Metric
-from unweave.metrics.checks import one_of
 from unweave.metrics.dci import DCI as DCI
 from unweave.metrics.factor_vae import FactorVAEScore as FactorVAEScore
 from unweave.metrics.information import information_matrix as information_matrix
@@ -15,6 +14,7 @@ from unweave.metrics.levels import floor as floor
 from unweave.metrics.mig import MIG as MIG
 from unweave.metrics.reconstruction import Reconstruction as Reconstruction
 from unweave.metrics.sap import SAP as SAP
+from unweave.names import known
 from unweave.types import Codes
 
 METRICS: dict[str, type[Metric]] = {
@@ -34,8 +34,7 @@ def metric(name: str) -> type[Metric]:
     >>> metric("mig")(bins=10)
     MIG(bins=10, images=10000)
     """
-    one_of("metric", name, METRICS)
-    return METRICS[name]
+    return METRICS[known(name, METRICS, "metric")]
 
 
 def quick() -> list[Metric]:

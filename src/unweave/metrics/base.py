@@ -8,17 +8,6 @@ from typing import Any, ClassVar
 
 from unweave.types import Codes, Reference, Score
 
-LOCATELLO = Reference(
-    "locatello2019challenging",
-    "Locatello, Francesco and Bauer, Stefan and Lucic, Mario and Rätsch, Gunnar and Gelly, Sylvain and "
-    "Schölkopf, Bernhard and Bachem, Olivier",
-    "Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations",
-    "International Conference on Machine Learning",
-    2019,
-    "https://arxiv.org/abs/1811.12359",
-)
-"""The study whose metric settings most later publications follow."""
-
 
 @dataclass(frozen=True)
 class Metric(ABC):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from unweave.types import UserError
@@ -14,15 +13,6 @@ def at_least(who: str, least: int, **values: int | None) -> None:
     for name, value in values.items():
         if value is not None and value < least:
             raise UserError(f"{who}: {name} = {value}; allowed is {least} or more")
-
-
-def one_of(what: str, given: str, allowed: Iterable[str]) -> None:
-    """Raises UserError with the nearest match when ``given`` is not among ``allowed``."""
-    names = tuple(allowed)
-    if given not in names:
-        near = get_close_matches(str(given), names, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UserError(f"{what} {given!r} is unknown; allowed: {', '.join(names)}{hint}")
 
 
 def threads(who: str, work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], n_jobs: int) -> list[Any]:

@@ -8,10 +8,12 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unweave.metrics.base import LOCATELLO, Metric
+from unweave.metrics.base import Metric
 from unweave.metrics.boosting import boost
-from unweave.metrics.checks import at_least, one_of, threads
+from unweave.metrics.checks import at_least, threads
 from unweave.metrics.rows import Floats, Ints, generator, split, table
+from unweave.names import known
+from unweave.references import LOCATELLO_2019
 from unweave.types import Codes, Reference, Score
 
 _FLOOR = 1e-11
@@ -45,8 +47,8 @@ class DCI(Metric):
 
     Args:
         estimator: ``boosting``, scikit-learn's GradientBoostingClassifier with its defaults, is what most publications
-            used; ``fast`` is the same algorithm on 64 quantile groups a latent, some twenty times
-            quicker (docs/metrics/dci.md has the measured agreement).
+            used; ``fast`` is the same algorithm on 64 quantile groups a latent, some twenty-five times quicker
+            (docs/metrics/dci.md has the measured agreement).
         train: training rows.
         test: test rows, none of them a training row; both shrink in proportion when there are fewer images.
         n_jobs: factors worked on at once, as in joblib: −1 for one a processor. Never changes the score.
@@ -82,7 +84,7 @@ class DCI(Metric):
             2001,
             "https://doi.org/10.1214/aos/1013203451",
         ),
-        LOCATELLO,
+        LOCATELLO_2019,
     )
 
     estimator: Literal["boosting", "fast"] = "boosting"
@@ -112,7 +114,7 @@ class DCI(Metric):
         """The matrix behind the score: (D, F) importances and the accuracies of each factor."""
         import sklearn
 
-        one_of("DCI: estimator", self.estimator, ("boosting", "fast"))
+        known(self.estimator, ("boosting", "fast"), "estimator of DCI")
         at_least("DCI", 5, train=self.train, test=self.test)
         rows = table(codes, "DCI")
         train, test = split(len(rows.z), self.train, self.test, seed)

@@ -7,9 +7,10 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from unweave.metrics.base import LOCATELLO, Metric
+from unweave.metrics.base import Metric
 from unweave.metrics.checks import at_least
 from unweave.metrics.rows import Floats, Ints, generator, table
+from unweave.references import LOCATELLO_2019
 from unweave.types import Codes, Reference, Score, UserError
 
 _CHUNK = 4_000_000
@@ -65,7 +66,7 @@ class FactorVAEScore(Metric):
             2018,
             "https://arxiv.org/abs/1802.05983",
         ),
-        LOCATELLO,
+        LOCATELLO_2019,
     )
 
     votes: int = 10_000

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from unweave.metrics.base import LOCATELLO, Metric
+from unweave.metrics.base import Metric
 from unweave.metrics.checks import at_least
 from unweave.metrics.information import discretise, entropy, mutual_information
 from unweave.metrics.rows import sample, table
+from unweave.references import LOCATELLO_2019
 from unweave.types import Codes, Reference, Score
 
 
@@ -48,7 +49,7 @@ class MIG(Metric):
             2018,
             "https://arxiv.org/abs/1802.04942",
         ),
-        LOCATELLO,
+        LOCATELLO_2019,
     )
 
     bins: int = 20

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from unweave.metrics.base import Metric
-from unweave.metrics.checks import one_of
+from unweave.names import known
 from unweave.types import Codes, Reference, Score, UserError
 
 KINDS = ("sum-bce", "sum-se", "mean-bce", "mean-se")
@@ -52,7 +52,7 @@ class Reconstruction(Metric):
     kind: Literal["sum-bce", "sum-se", "mean-bce", "mean-se"] = "sum-bce"
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
-        one_of("Reconstruction: kind", self.kind, KINDS)
+        known(self.kind, KINDS, "kind of Reconstruction")
         parts: dict[str, float] = {}
         for short, stored in _STORED.items():
             if stored in codes.distortion:

@@ -8,9 +8,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from unweave.metrics.base import LOCATELLO, Metric
+from unweave.metrics.base import Metric
 from unweave.metrics.checks import at_least, threads
 from unweave.metrics.rows import Floats, Ints, Table, generator, split, table
+from unweave.references import LOCATELLO_2019
 from unweave.types import Codes, Reference, Score
 
 _DEAD = 1e-12
@@ -57,7 +58,7 @@ class SAP(Metric):
             2018,
             "https://arxiv.org/abs/1711.00848",
         ),
-        LOCATELLO,
+        LOCATELLO_2019,
     )
 
     continuous: bool = False

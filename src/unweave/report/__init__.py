@@ -1,7 +1,6 @@
 """For reading: tables in the terminal, and one self-contained HTML page about a run."""
 
 from unweave.report.from_run import tell as tell
-from unweave.report.page import page as page
 from unweave.report.page import write as write
 from unweave.report.story import Failure as Failure
 from unweave.report.story import Information as Information

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from unweave.names import hint
 from unweave.types import Reference, UserError
 
 STATUSES = ("finished", "running", "stopped", "failed", "untrained")
@@ -175,9 +175,7 @@ class Story:
 
 def _allowed(what: str, given: str, allowed: Sequence[str]) -> None:
     if given not in allowed:
-        near = difflib.get_close_matches(str(given), allowed, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise UserError(f"{what} is {given!r}; allowed: {', '.join(allowed)}{hint}")
+        raise UserError(f"{what} is {given!r}{hint(given, allowed)} (allowed: {', '.join(allowed)})")
 
 
 def _check_images(what: str, images: np.ndarray) -> None:

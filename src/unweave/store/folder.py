@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from unweave.store.files import StoreError, read_json, read_text, sweep, write, write_json, write_text
@@ -110,14 +110,15 @@ class RunFolder:
     def load(self) -> Checkpoint | None:
         """The checkpoint, None when there is none yet. Raises StoreError when it is damaged or from a newer version."""
         path = self.checkpoint_path
-        if not path.exists():
-            return None
         try:
-            if path.stat().st_size > LARGEST:
-                raise StoreError(f"cannot read {path}: larger than {LARGEST >> 30} GiB, which none of our files is")
-            with safe_open(path, framework="pt") as file:
-                meta = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # One open handle, read once: a library that opens the path a second time for the tensors would read another
+            # file's when a writer replaces it in between.
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size > LARGEST:
+                    raise StoreError(f"cannot read {path}: larger than {LARGEST >> 30} GiB, which none of our files is")
+                content = file.read()
+            tensors = load(content)
+            meta = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
             version = int(meta["format"])
             if version > FORMAT:
                 raise StoreError(
@@ -129,9 +130,11 @@ class RunFolder:
             return Checkpoint(step, tensors, tuple(terms), meta["key"])
         except StoreError:
             raise
+        except FileNotFoundError:
+            return None
         except (SafetensorError, OSError) as error:
             raise StoreError(f"cannot read {path}: {error}") from None
-        except (KeyError, ValueError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise StoreError(f"{path} is no checkpoint of unweave ({type(error).__name__}: {error})") from None
 
     @property

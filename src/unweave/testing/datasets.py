@@ -85,7 +85,11 @@ def _check_levels(dataset: Dataset, images: Images, who: str) -> None:
     back = images.index(levels)
     claim(torch.equal(images.levels(back), levels), who, "levels lead to rows that have other levels")
     if dataset.rows == factors.count:
-        claim(torch.equal(back, rows), who, "levels do not lead back to their rows")
+        claim(
+            torch.equal(factors.index(levels), rows),
+            who,
+            "rows are not numbered by their levels",
+        )
     for wrong in (-1, max(factors.sizes)):
         try:
             images.index(torch.full((1, len(factors.sizes)), wrong))

@@ -38,6 +38,7 @@ def check_metric(metric: Metric) -> None:
     with leaves_randomness_alone(who):
         score, again = metric(good, seed=3), metric(good, seed=3)
         worse = metric(bad, seed=3)
+    claim(isinstance(score, Score), who, f"returns a {type(score).__name__}, not a Score")
     claim(all(torch.equal(a, b) for a, b in zip(held, before, strict=True) if a is not None), who, "changes the codes")
     claim(score == again, who, f"gives {score.value} and then {again.value} for the same codes and seed")
     _check_score(metric, score, who)
@@ -68,7 +69,6 @@ def sample(good: bool) -> Codes:
 
 
 def _check_score(metric: Metric, score: Score, who: str) -> None:
-    claim(isinstance(score, Score), who, f"returns a {type(score).__name__}, not a Score")
     for name, value in {"value": score.value, **score.parts}.items():
         number = isinstance(value, int | float) and math.isfinite(value)
         claim(number, who, f"{name} is {value!r}; allowed: a finite Python number")

@@ -1,0 +1,175 @@
+"""fit, load and Run: what most people use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from unweave import UserError, fit, load
+from unweave.engine import Experiment
+from unweave.methods import BetaVAE, Method
+from unweave.metrics import MIG
+from unweave.networks import MLP
+from unweave.run import Run
+from unweave.store import RunFolder, StoreError
+
+SMALL: dict[str, Any] = {"steps": 6, "batch": 4, "latents": 3, "network": MLP((4,)), "precision": "float64"}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def small(out: Path | None = None, method: Method | str = "beta-vae", **settings: Any) -> Run:
+    return fit(method, "triangle", out=out, every=3, **{**SMALL, **settings})
+
+
+def equal(a: Run, b: Run) -> bool:
+    return all(torch.equal(p, q) for p, q in zip(a.model.parameters(), b.model.parameters(), strict=True))
+
+
+def test_a_fitted_run_comes_back_as_it_was(tmp_path: Path) -> None:
+    run = small(tmp_path)
+    again = load(tmp_path / run.experiment.key)
+    assert equal(run, again) and again.experiment == run.experiment
+    assert (again.step, again.steps, again.failure) == (6, run.steps, None) == (6, [1.0, 2, 3, 4, 5, 6], None)
+    assert again.terms == {name: pytest.approx(values, rel=1e-8) for name, values in run.terms.items()}
+    assert torch.equal(run.codes(50).mean, again.codes(50).mean)
+    assert repr(run) == repr(again) and "step 6 of 6" in repr(run)
+
+
+def test_what_is_done_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small(tmp_path)
+    monkeypatch.setattr(BetaVAE, "loss", None)
+    assert equal(run, small(tmp_path))
+
+
+def test_the_forms_of_fit_agree() -> None:
+    experiment = Experiment("beta-vae", "triangle", **SMALL)
+    assert equal(fit(experiment), fit(experiment.complete()))
+    assert equal(fit(experiment), fit(BetaVAE(beta=4), "triangle", **SMALL))
+
+
+def test_scores_are_kept_with_their_step(tmp_path: Path) -> None:
+    run = small(tmp_path)
+    scores = run.score(["mig", MIG(bins=5)], count=200)
+    again = load(run.folder.path if run.folder else "")
+    assert again.scores["mig"].value == scores["mig"].value == run.scores["mig"].value
+    assert again.scores["mig"].settings["bins"] == 5
+    run.score(["reconstruction"], count=100)
+    assert set(load(tmp_path / run.experiment.key).scores) == {"mig", "reconstruction"}
+
+
+def test_scores_of_an_earlier_step_are_dropped(tmp_path: Path) -> None:
+    run = small(tmp_path)
+    run.score(["mig"], count=100)
+    path = tmp_path / run.experiment.key / "scores.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "step": 3}))
+    assert load(path.parent).scores == {}
+
+
+def test_views_and_traversals() -> None:
+    run = small()
+    rows = torch.tensor([5, 900])
+    x, made = run.reconstruct(rows)
+    assert x.shape == made.shape == (2, 1, 64, 64) and bool(((made >= 0) & (made <= 1)).all())
+    assert torch.equal(run.view(rows), x) and torch.equal(run.view(rows.flip(0)), x.flip(0))
+    images = run.traverse(2, torch.linspace(-2, 2, 5), torch.zeros(3, dtype=torch.float64))
+    assert images.shape == (5, 1, 64, 64) and not torch.equal(images[0], images[4])
+    with pytest.raises(UserError, match="latent 3; this model has 0 to 2"):
+        run.traverse(3, torch.zeros(1), torch.zeros(3))
+
+
+def test_a_trace_ahead_of_its_checkpoint_is_cut(tmp_path: Path) -> None:
+    """As a process leaves it that was killed between the two."""
+    run = small(tmp_path)
+    folder = RunFolder(tmp_path / run.experiment.key)
+    table = {"step": [float(s) for s in range(1, 10)], **{n: [*v, 0.0, 0.0, 0.0] for n, v in run.terms.items()}}
+    folder.write_trace(table)
+    assert load(folder.path).steps == run.steps
+
+
+def damage(folder: Path, change: str) -> None:
+    if change == "empty":
+        for file in folder.iterdir():
+            file.unlink()
+    elif change == "checkpoint":
+        (folder / "checkpoint.safetensors").unlink()
+    elif change == "key":
+        path = folder / "experiment.json"
+        path.write_text(path.read_text().replace('"key": "', '"key": "x'))
+    elif change == "method":
+        path = folder / "experiment.json"
+        path.write_text(path.read_text().replace("beta-vae", "gamma-vae"))
+    elif change == "latents":
+        path = folder / "experiment.json"
+        path.write_text(path.read_text().replace('"latents": 3', '"latents": 5'))
+    elif change == "status":
+        (folder / "status.json").write_text('{"state": "failed"}')
+    elif change == "scores":
+        (folder / "scores.json").write_text('{"step": 6, "scores": {"mig": 3}}')
+    elif change == "json":
+        (folder / "experiment.json").write_text("{")
+    elif change == "trace":
+        (folder / "trace.csv").write_text("step,total\n1\n")
+    elif change == "failed":
+        (folder / "checkpoint.safetensors").unlink()
+        (folder / "status.json").write_text('{"state": "failed", "step": 2, "term": "kl"}')
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("empty", "holds no run; allowed: a folder that"),
+        ("checkpoint", "has no checkpoint yet"),
+        ("key", "holds a checkpoint of experiment"),
+        ("method", "unknown method 'gamma-vae' — did you mean"),
+        ("latents", "belongs to another experiment"),
+        ("status", "status.json or scores.json is damaged"),
+        ("scores", "status.json or scores.json is damaged"),
+        ("json", "cannot read .*experiment.json: damaged"),
+        ("trace", "cannot read .*trace.csv: damaged"),
+        ("failed", r"failed at step 2 \(kl\) before its first checkpoint"),
+    ],
+)
+def test_folders_that_cannot_be_loaded(change: str, message: str, tmp_path: Path) -> None:
+    run = small(tmp_path)
+    damage(tmp_path / run.experiment.key, change)
+    with pytest.raises(UserError, match=message) as caught:
+        load(tmp_path / run.experiment.key)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_checkpoint_is_a_user_error() -> None:
+    assert issubclass(StoreError, UserError)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: fit("beta-vae"), "no data given; allowed: fit"),
+        (lambda: fit("beta-vae", "triangle", stps=3), "unknown setting 'stps' — did you mean 'steps'"),
+        (lambda: fit(Experiment("vae", "triangle"), "triangle"), "an experiment is complete in itself"),
+        (lambda: fit(Experiment("vae", "triangle"), steps=3), "an experiment is complete in itself"),
+        (lambda: load("nowhere"), "nowhere holds no run"),
+        (lambda: fit("vae", "triangle", device="tpu", **SMALL), "device = 'tpu'"),
+        (lambda: small().score(["mgi"]), "unknown metric 'mgi' — did you mean 'mig'"),
+        (lambda: small().codes(0), "count = 0; allowed"),
+        (lambda: small().codes(space=1), "latent space 1; this model has 0 to 0"),
+    ],
+)
+def test_what_is_asked_wrongly(call: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+def test_progress_sees_every_snapshot(tmp_path: Path) -> None:
+    seen: list[int] = []
+    fit("vae", "triangle", progress=lambda snapshot: seen.append(snapshot.step), every=2, **SMALL)
+    assert seen == [2, 4, 6]
