@@ -209,7 +209,8 @@ class Codes(NamedTuple):
         """Raises UserError naming ``who`` when there are no factors to score against."""
         if not self.levels.shape[1]:
             raise UserError(
-                f"{who} compares latents with known factors, and this data has none; allowed is data with factors"
+                f"{who} compares latents with known factors, and this data set has none; "
+                "allowed is a data set with factors"
             )
 
 

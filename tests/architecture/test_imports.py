@@ -14,7 +14,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src"
 LAYERS = (
     ("types",),
-    ("names",),
+    ("names", "references"),
     ("networks", "data"),
     ("methods",),
     ("store",),
@@ -72,7 +72,7 @@ def uphill(path: Path, text: str | None = None) -> list[str]:
     return [
         f"{path.relative_to(SOURCE)}:{line} imports {name}"
         for line, name in imported(path, text)
-        if part_of(name) != own and HEIGHT[part_of(name)] >= HEIGHT[own]
+        if part_of(name) != own and HEIGHT.get(part_of(name), 0) >= HEIGHT.get(own, 0)
     ]
 
 

@@ -93,6 +93,19 @@ def test_a_broken_model_keeps_the_parameters_from_before_the_step(where: str, lo
     assert len(last.trace(0)["total"]) == 5
 
 
+@pytest.mark.parametrize("where", ["term", "gradient"])
+def test_a_broken_member_of_a_pack_is_not_moved_by_the_steps_of_the_others(where: str) -> None:
+    sick, well = tiny(Fragile(5.0, where)), tiny(Fragile(ENDLESS, where))
+    *_, last = train([sick, well], lockstep=True, every=7)
+    five = tiny(Fragile(ENDLESS, where), steps=5)
+    wanted, found = finals(five)[five.key], last.memory(0)
+    for name in found:
+        if not name.startswith("trace/"):
+            torch.testing.assert_close(found[name], wanted[name], rtol=1e-9, atol=1e-9)
+    assert float(last.memory(1)["adam count/all"]) == 20 and len(last.trace(1)["total"]) == 20
+    assert len(last.trace(0)["total"]) == 5
+
+
 def test_a_model_broken_from_the_start_leaves_a_status_and_no_checkpoint(tmp_path: Path) -> None:
     one = tiny(Fragile(0.0))
     (snapshot,) = train(one, out=tmp_path)

@@ -41,5 +41,5 @@ def test_what_is_missing_is_said():
         Reconstruction()(codes._replace(distortion={}))
     with pytest.raises(UserError, match=r"no mean-se; available: sum-bce, sum-se$"):
         Reconstruction("mean-se")(codes._replace(pixels=0))
-    with pytest.raises(UserError, match="did you mean sum-bce"):
+    with pytest.raises(UserError, match="did you mean 'sum-bce'"):
         Reconstruction("sum-bc")(codes)
