@@ -7,14 +7,16 @@ READY  := $(VENV)/.ready
 
 .PHONY: run test check slow install clean
 
-# Trains DeVAE on dSprites (drawn, no file needed), scores it, writes the page. The schedule is said before it starts.
+# Trains DeVAE on dSprites (drawn, no file needed), scores it, writes the page. This is no published setting: a dense
+# network, 4,000 steps and three times the weight on the narrow space show position and scale within minutes on two cores.
 run: install
-	$(BIN)/unweave train devae --betas 1 80 --data dsprites --steps 2000 --batch 64 --lr 1e-3 --out runs
+	$(BIN)/unweave train devae --data dsprites --betas 1 60 --scale 3 --network mlp --hidden 512 512 \
+		--steps 4000 --batch 64 --lr 1e-3 --out runs
 	$(BIN)/unweave score last --out runs
-	$(BIN)/unweave report last --out runs
+	$(BIN)/unweave report last --runs runs
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: install
 	$(BIN)/python -m pytest -m slow
