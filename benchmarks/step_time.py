@@ -26,7 +26,7 @@ def ours(method: str, batch: int, steps: int, precision: str) -> float:
     """Median seconds a step of ``unweave.train``, over windows of a few steps after a warm-up."""
     from unweave import Conv, Experiment, train
 
-    window, warm = 4, 8
+    window, warm = 8, 8
     experiment = Experiment(
         method, "dsprites", network=Conv("standard"), batch=batch, steps=warm + steps, precision=precision
     )

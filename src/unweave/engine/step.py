@@ -17,7 +17,7 @@ from unweave.engine.experiment import Complete
 from unweave.engine.feed import DTYPES, Feed
 from unweave.methods import Method
 from unweave.names import known
-from unweave.networks import Model, set_precision
+from unweave.networks import Model, set_channels_last, set_precision
 from unweave.types import Adam, Batch, Rate, State, UserError
 
 
@@ -238,7 +238,7 @@ def build(experiment: Complete, device: torch.device, channels_last: bool = True
         model = experiment.method.network(experiment.spec, experiment.latents, experiment.network)
     set_precision(model, experiment.precision).to(device)
     if channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        set_channels_last(model)
     return model
 
 

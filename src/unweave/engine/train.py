@@ -236,7 +236,7 @@ def _steps(
             for member, failure in enumerate(learner.failures):
                 if failure is not None:
                     records.fail(member, failure, trace)
-                else:
+                elif records.folders[member] is not None:
                     memory = learner.memory(member) | trace.memory(member)
                     records.keep(member, step, memory, trace, state, seconds)
             yield Snapshot(step, learner, trace, new, source)

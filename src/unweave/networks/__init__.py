@@ -1,6 +1,7 @@
 """What is trained: architecture only, no losses."""
 
 from unweave.networks.bodies import Body as Body
+from unweave.networks.bodies import set_channels_last as set_channels_last
 from unweave.networks.bodies import set_precision as set_precision
 from unweave.networks.conv import Conv as Conv
 from unweave.networks.critic import Critic as Critic

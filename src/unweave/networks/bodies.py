@@ -19,10 +19,28 @@ class Trunk(nn.Module):
         super().__init__()
         self.layers = layers
         self.bf16 = False
+        self.channels_last = False
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.channels_last:
+            x = told_channels_last(x)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.layers(x)
+            y = self.layers(x)
+        if self.channels_last and y.requires_grad:
+            y.register_hook(told_channels_last)
+        return y
+
+
+def told_channels_last(x: Tensor) -> Tensor:
+    """Grey images with the strides of channels-last memory; anything else as it is.
+
+    With one channel both layouts are the same bytes, and PyTorch then takes rows first: the convolution beside it answers
+    in that layout, and every layer after it converts. Used on images on their way in and on gradients on their way back.
+    """
+    if x.ndim != 4 or x.shape[1] != 1 or not x.is_contiguous():
+        return x
+    height, width = x.shape[2:]
+    return x.as_strided(x.shape, (height * width, 1, width, 1))
 
 
 class Encoder(nn.Module):
@@ -69,6 +87,16 @@ class Body(ABC):
     @abstractmethod
     def decoder(self, inputs: int, shape: Shape) -> Decoder:
         """``inputs`` numbers to logits of ``shape`` (C, H, W)."""
+
+
+def set_channels_last(model: nn.Module) -> nn.Module:
+    """Keep the images inside a model's trunks channel by channel for each pixel, which CPUs and GPUs compute faster on;
+    returns the model. Not for models under ``vmap``."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for module in model.modules():
+        if isinstance(module, Trunk):
+            module.channels_last = True
+    return model
 
 
 def set_precision(model: nn.Module, precision: str) -> nn.Module:
