@@ -24,7 +24,8 @@ class Group:
         first = values[0]
         self.shapes = {name: first[name].shape for name in names}
         self.channels_last = {n: first[n].ndim == 4 and _is_channels_last(first[n]) for n in names}
-        self.flat = torch.stack([self._lay_out(one) for one in values])
+        flat = [torch.cat([_memory_order(one[n], self.channels_last[n]).reshape(-1) for n in names]) for one in values]
+        self.flat = torch.stack(flat).detach().clone()
         self.grad = torch.zeros_like(self.flat)
         self.m = torch.zeros_like(self.flat)
         self.v = torch.zeros_like(self.flat)
@@ -42,13 +43,8 @@ class Group:
                 found[name] = piece.view(-1, o, h, w, i).permute(0, 1, 4, 2, 3)
             else:
                 found[name] = piece.view(-1, *shape)
-            place += _padded(size)
+            place += size
         return found
-
-    def _lay_out(self, one: Mapping[str, Tensor]) -> Tensor:
-        """One model's parameters in a row, each from the start of a cache line; the zeros between never move."""
-        pieces = [_memory_order(one[name], self.channels_last[name]).reshape(-1).detach() for name in self.names]
-        return torch.cat([torch.nn.functional.pad(piece, (0, _padded(len(piece)) - len(piece))) for piece in pieces])
 
     def finite(self) -> Tensor:
         """(S,) whether each model's gradient, and its square as Adam's second moment holds it, is a number."""
@@ -133,11 +129,6 @@ def attach(model: nn.Module, groups: Sequence[Group]) -> None:
         for name in group.names:
             parameters[name].data = values[name][0]
             parameters[name].grad = grads[name][0]
-
-
-def _padded(size: int) -> int:
-    """The size rounded up to whole cache lines of 64 bytes (of float32): kernels read unaligned weights more slowly."""
-    return -(-size // 16) * 16
 
 
 def _is_channels_last(tensor: Tensor) -> bool:

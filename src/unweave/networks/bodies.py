@@ -34,8 +34,9 @@ class Trunk(nn.Module):
 def told_channels_last(x: Tensor) -> Tensor:
     """Grey images with the strides of channels-last memory; anything else as it is.
 
-    With one channel both layouts are the same bytes, and PyTorch then takes rows first: the convolution beside it answers
-    in that layout, and every layer after it converts. Used on images on their way in and on gradients on their way back.
+    With one channel both layouts are the same bytes, and PyTorch then takes rows first: the convolution beside it
+    answers in that layout, and every layer after it converts. Used on images on their way in and on gradients on their
+    way back.
     """
     if x.ndim != 4 or x.shape[1] != 1 or not x.is_contiguous():
         return x
