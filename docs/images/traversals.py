@@ -2,7 +2,8 @@
 
     python docs/images/traversals.py runs/<key> docs/images/devae-dsprites.png
 
-One row for each of the most informative latents: the latent moves over the central 95 % of its codes, all others stay.
+One row for each of the most informative latents in use (a KL of 0.01 nats or more): the latent moves
+over the central 95 % of its codes, all others stay.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ def main(folder: str, out: str) -> None:
     told = torch.as_tensor(nmi(codes))
     middle = torch.tensor([[size // 2 for size in codes.sizes]])
     base = run.model.encode(run.view(run.images.index(middle))).mean[0].detach()
+    used = [latent for latent in kl.argsort(descending=True)[:ROWS].tolist() if kl[latent] >= 0.01]
     font = ImageFont.load_default(15)
-    picture = Image.new("L", (LEFT + COLUMNS * (SIZE + GAP), ROWS * (SIZE + GAP)), 255)
+    picture = Image.new("L", (LEFT + COLUMNS * (SIZE + GAP), len(used) * (SIZE + GAP)), 255)
     pen = ImageDraw.Draw(picture)
-    for row, latent in enumerate(kl.argsort(descending=True)[:ROWS].tolist()):
+    for row, latent in enumerate(used):
         low, high = codes.mean[:, latent].quantile(torch.tensor([0.025, 0.975])).tolist()
         images = run.traverse(latent, torch.linspace(low, high, COLUMNS), base)
         factor = int(told[latent].argmax())
