@@ -16,7 +16,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Most tests work on tensors so small that a second thread only waits; files run side by side instead.
+    # The one place that says so: most tests work on tensors so small that a second thread only waits, and the same bits
+    # are wanted in every process. Files run side by side instead.
     torch.set_num_threads(1)
     device = torch.device(config.getoption("--device"))
     if device.type == "cuda" and not torch.cuda.is_available():

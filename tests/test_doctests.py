@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 SOURCE = Path(__file__).parents[1] / "src"
 
@@ -22,13 +21,9 @@ def modules() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tiny examples run on one thread, in a folder in which they may leave what they like."""
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples run in a folder in which they may leave what they like."""
     monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", list(modules()))

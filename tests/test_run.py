@@ -20,11 +20,6 @@ from unweave.store import RunFolder, StoreError
 SMALL: dict[str, Any] = {"steps": 6, "batch": 4, "latents": 3, "network": MLP((4,)), "precision": "float64"}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def small(out: Path | None = None, method: Method | str = "beta-vae", **settings: Any) -> Run:
     return fit(method, "triangle", out=out, every=3, **{**SMALL, **settings})
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from unweave.data import DATASETS
+from unweave.data import DATASETS, dataset
 from unweave.data.base import Dataset, DataSpec
 from unweave.engine.cpu import default_precision
 from unweave.engine.plain import build, plain, settled, tagged, untagged
@@ -62,7 +62,7 @@ class Experiment:
 
     def complete(self) -> Complete:
         """The same with every field filled in and of its declared type, checked."""
-        data = named(self.data, DATASETS, Dataset, "data set")
+        data = dataset(self.data)
         given = self.method
         kind = type(given) if isinstance(given, Method) else METHODS[known(given, METHODS, "method")]
         preset = preset_for(kind, data.name)
@@ -144,11 +144,6 @@ def check_adam(adam: Adam, name: str) -> None:
 def preset_for(method: type[Method], data: str) -> Preset:
     """The published settings of a method for a data set, else its general ones."""
     return method.presets.get(data) or method.presets.get("") or Preset()
-
-
-def named(value: Any, table: Mapping[str, type], kind: type, what: str) -> Any:
-    """An instance as it is, or the class of that name with its defaults."""
-    return value if isinstance(value, kind) else table[known(value, table, what)]()
 
 
 def to_json(experiment: Complete) -> dict[str, Any]:
