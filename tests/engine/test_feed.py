@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unweave.engine.feed import Feed
+from unweave.engine.feed import AHEAD, Feed
+from unweave.engine.noise import draw
 from unweave.methods import FactorVAE, Method
 from unweave.testing import Dots
 from unweave.types import Batch
@@ -57,3 +58,14 @@ def test_the_second_view_is_another_batch(device: torch.device) -> None:
     assert len({str(image.tolist()) for y in sharp for image in y}) == 32, "an epoch of its own order"
     again = feed(5, device, TWO, haze=0.3).batch(2)
     assert torch.equal(again.y, batches[2].y) and torch.equal(again.x, batches[2].x)
+
+
+def test_numbers_drawn_ahead_are_those_drawn_one_by_one(device: torch.device) -> None:
+    one = feed(3, device, TWO, haze=0.3)
+    through = [one.batch(step) for step in range(2 * AHEAD + 2)]
+    for step in (0, AHEAD - 1, AHEAD, 2 * AHEAD + 1):
+        fresh = feed(3, device, TWO, haze=0.3).batch(step)
+        assert torch.equal(fresh.x, through[step].x) and torch.equal(fresh.y, through[step].y)
+        for name, what in one.noise.items():
+            assert torch.equal(fresh.noise[name], through[step].noise[name])
+            assert torch.equal(fresh.noise[name], draw(one.seeds, step, f"noise {name}", what, torch.float64)[0])

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unweave.data.base import DataSpec
+from unweave.data.factors import Factors
 from unweave.methods import DEFT, VAE, BetaVAE, ControlVAE, DeVAE, FactorVAE, Method
 from unweave.networks import MLP, set_precision
 from unweave.types import Batch, Draw, Loss, State
@@ -15,7 +16,8 @@ from unweave.types import Batch, Draw, Loss, State
 LATENTS = 6
 ROWS = 5
 BODY = MLP((16,))
-SPEC = DataSpec((1, 8, 8), "bernoulli", 100, None)
+SIZES = (3, 2, 4)
+SPEC = DataSpec((1, 8, 8), "bernoulli", 100, Factors(("shape", "size", "place"), SIZES))
 
 FACTOR = {"critic_hidden": 8, "critic_layers": 2}
 EVERY = [
@@ -69,8 +71,8 @@ def case(method: Method, step: int = 15, seed: int = 0, precision: str = "float6
     torch.manual_seed(seed + 1000)
     x, y = torch.rand(2, ROWS, *SPEC.shape, dtype=dtype)
     noise = {name: draw(one, dtype) for name, one in method.noise(SPEC, LATENTS, ROWS).items()}
-    labels = torch.zeros(ROWS, 0, dtype=torch.int64)
-    batch = Batch(x, y if method.views == "two" else x, labels, noise, torch.tensor(step), SPEC.rows)
+    labels = torch.stack([torch.arange(ROWS) * (2 * place + 1) % size for place, size in enumerate(SIZES)], 1)
+    batch = Batch(x, x if method.views == "one" else y, labels, noise, torch.tensor(step), SPEC.rows)
     return Case(method, model, batch, {n: v.to(dtype) for n, v in method.init(SPEC, LATENTS).items()})
 
 

@@ -18,7 +18,7 @@ from unweave.networks import BODIES, Body
 from unweave.networks.likelihoods import LIKELIHOODS
 from unweave.types import Adam, UserError
 
-NUMBERS = 1
+NUMBERS = 2
 """Raised by every change that can move a number (the "Numbers" entries of the changelog); part of every key."""
 
 PRECISIONS = ("bf16", "float32", "float64")

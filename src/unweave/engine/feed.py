@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,9 @@ from unweave.data.base import Images
 from unweave.engine.experiment import Complete
 from unweave.engine.noise import Order, draw
 from unweave.types import Batch, Draw
+
+AHEAD, SMALL = 16, 1 << 16
+"""Steps whose noise is drawn at once, and the largest draw of a step (in numbers) for which that is done."""
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bf16": torch.float32}
 
@@ -24,6 +29,7 @@ class Feed:
         self.seeds = torch.tensor([experiment.seed], device=device)
         self.noise = method.noise(spec, experiment.latents, experiment.batch)
         self.nuisance = images.noise(experiment.batch)
+        self._drawn: dict[str, tuple[int, Tensor]] = {}
         self.orders = [
             Order(experiment.seed, images.rows, experiment.batch, device, stream)
             for stream in (("order", "order y") if method.views == "two" else ("order",))
@@ -39,7 +45,15 @@ class Feed:
         return Batch(x, y, labels, noise, torch.tensor(step, device=self.device), self.images.rows)
 
     def _draw(self, what: Draw, step: int, stream: str) -> Tensor:
-        return draw(self.seeds, step, stream, what, self.dtype)[0]
+        """One step's numbers. Small draws cost many tiny operations, so those of ``AHEAD`` steps are drawn at once;
+        blocks start at multiples of ``AHEAD``, wherever a run was resumed."""
+        if math.prod(what.shape) > SMALL:
+            return draw(self.seeds, step, stream, what, self.dtype)[0]
+        block, place = divmod(step, AHEAD)
+        if stream not in self._drawn or self._drawn[stream][0] != block:
+            steps = torch.arange(block * AHEAD, (block + 1) * AHEAD, device=self.device)
+            self._drawn[stream] = block, draw(self.seeds.expand(AHEAD), steps, stream, what, self.dtype)
+        return self._drawn[stream][1][place]
 
     def _images(self, rows: Tensor, step: int, view: str) -> Tensor:
         draws = {name: self._draw(what, step, f"nuisance {view} {name}") for name, what in self.nuisance.items()}

@@ -37,13 +37,13 @@ def words(seeds: Tensor, step: int | Tensor, stream: str, count: int) -> Tensor:
 
     Args:
         seeds: (S,) int64 seeds from 0.
-        step: which step of the run (or epoch, or image: any counter from 0).
+        step: which step of the run (or epoch, or image: any counter from 0); one for all, or (S,), one a seed.
         stream: a name; different names give independent numbers.
         count: how many words.
     """
     device = seeds.device
     blocks = torch.arange(-(-count // 4), device=device)[None]
-    step = torch.as_tensor(step, dtype=torch.int64, device=device)
+    step = torch.as_tensor(step, dtype=torch.int64, device=device).reshape(-1, 1)
     name = torch.tensor(zlib.crc32(stream.encode()), dtype=torch.int64, device=device)
     low, high = seeds[:, None] & MASK, (seeds[:, None] >> 32) & MASK
     start = (blocks + 0 * low, name.expand(len(seeds), blocks.shape[1]), step & MASK, (step >> 32) & MASK)

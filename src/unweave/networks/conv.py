@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import nn
 
 from unweave.networks.bodies import Body, Decoder, Encoder, Shape
+from unweave.networks.convolution import Conv2d, ConvTranspose2d
 from unweave.types import UserError
 
 
@@ -66,12 +67,12 @@ class Conv(Body):
         layers: list[nn.Module] = []
         channels = shape[0]
         for width in _fit(layout.down, len(sizes) - 1):
-            layers += [nn.Conv2d(channels, width, 4, 2, 1), _activation(layout)]
+            layers += [Conv2d(channels, width, 4, 2, 1), _activation(layout)]
             channels = width
         height, breadth = sizes[-1]
         features = channels * height * breadth
         if layout.valid:
-            layers += [nn.Conv2d(channels, layout.dense[0], (height, breadth)), _activation(layout), nn.Flatten()]
+            layers += [Conv2d(channels, layout.dense[0], (height, breadth)), _activation(layout), nn.Flatten()]
             features = layout.dense[0]
         else:
             layers.append(nn.Flatten())
@@ -90,7 +91,7 @@ class Conv(Body):
             layers += [nn.Linear(features, width), _activation(layout)]
             features = width
         if layout.valid:
-            layers += [nn.Unflatten(1, (features, 1, 1)), nn.ConvTranspose2d(features, layout.start, (height, breadth))]
+            layers += [nn.Unflatten(1, (features, 1, 1)), ConvTranspose2d(features, layout.start, (height, breadth))]
         else:
             layers += [nn.Linear(features, layout.start * height * breadth)]
         layers.append(_activation(layout))
@@ -101,7 +102,7 @@ class Conv(Body):
         for place, width in enumerate(widths):
             (h, b), (next_h, next_b) = sizes[place], sizes[place + 1]
             extra = (next_h - 2 * h, next_b - 2 * b)
-            layers.append(nn.ConvTranspose2d(channels, width, 4, 2, 1, output_padding=extra))
+            layers.append(ConvTranspose2d(channels, width, 4, 2, 1, output_padding=extra))
             if place < len(widths) - 1:
                 layers.append(_activation(layout))
             channels = width

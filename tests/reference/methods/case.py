@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unweave.data.base import DataSpec
+from unweave.data.factors import Factors
 from unweave.methods import Method
 from unweave.networks import MLP, Model, set_precision
 from unweave.types import Batch, Draw, Loss, State
@@ -15,6 +16,7 @@ from unweave.types import Batch, Draw, Loss, State
 LATENTS = 6
 ROWS = 5
 TIGHT = 1e-9
+SIZES = (3, 2, 4)
 
 
 class Case(NamedTuple):
@@ -32,7 +34,7 @@ class Case(NamedTuple):
 
 def case(method: Method, likelihood: str = "bernoulli", step: int = 0, seed: int = 0, spread: float = 0.3) -> Case:
     """A small dense network on 8×8 images whose parameters have all been moved away from where they start."""
-    spec = DataSpec((1, 8, 8), likelihood, 100, None)
+    spec = DataSpec((1, 8, 8), likelihood, 100, Factors(("shape", "size", "place"), SIZES))
     method.check(spec, LATENTS)
     torch.manual_seed(seed)
     model: Model = method.network(spec, LATENTS, MLP((16,)))
@@ -42,8 +44,9 @@ def case(method: Method, likelihood: str = "bernoulli", step: int = 0, seed: int
             parameter += spread * torch.randn_like(parameter)
     x, y = torch.rand(2, ROWS, 1, 8, 8, dtype=torch.float64)
     noise = {name: draw(one) for name, one in method.noise(spec, LATENTS, ROWS).items()}
-    second = y if method.views == "two" else x
-    batch = Batch(x, second, torch.zeros(ROWS, 0, dtype=torch.int64), noise, torch.tensor(step), 100)
+    second = x if method.views == "one" else y
+    labels = torch.stack([torch.arange(ROWS) * (2 * place + 1) % size for place, size in enumerate(SIZES)], 1)
+    batch = Batch(x, second, labels, noise, torch.tensor(step), 100)
     state = {name: value.double() for name, value in method.init(spec, LATENTS).items()}
     return Case(method, model, batch, state)
 

@@ -1,0 +1,85 @@
+"""Convolutions as PyTorch's, with the few parts replaced that its CPU kernels are slow at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FEW = 4
+"""Output channels up to which a transposed convolution is a product of matrices followed by ``fold``."""
+
+
+class Convolve(torch.autograd.Function):
+    """A convolution, transposed or not, whose gradient for the bias is a sum of its own.
+
+    oneDNN's convolutions in bfloat16 take as long for the bias's gradient as for all the rest, and those that make an
+    image (one output channel) use a small part of the processor. Everything else is PyTorch's own.
+    """
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor, bias: Tensor, how: tuple[Any, ...]) -> Tensor:
+        stride, padding, output_padding, transposed = how
+        if transposed and weight.shape[1] <= FEW:
+            return _folded(x, weight, bias, stride, padding, output_padding)
+        return torch.convolution(x, weight, bias, stride, padding, (1, 1), transposed, output_padding, 1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, weight, _, ctx.how = inputs
+        ctx.save_for_backward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        stride, padding, output_padding, transposed = ctx.how
+        needs = [*ctx.needs_input_grad[:2], False]
+        bias = grad.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+        grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
+            grad.to(weight.dtype), x, weight, None, stride, padding, (1, 1), transposed, output_padding, 1, needs
+        )
+        return grad_x, grad_weight, bias, None
+
+
+def _folded(
+    x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, ...], padding: tuple[int, ...], extra: tuple[int, ...]
+) -> Tensor:
+    """The transposed convolution as every pixel's patch, added up in place by ``fold`` in full precision."""
+    n, channels, height, width = x.shape
+    kernel = tuple(weight.shape[2:])
+    sides = zip((height, width), stride, padding, kernel, extra, strict=True)
+    size = tuple((side - 1) * step - 2 * pad + k + more for side, step, pad, k, more in sides)
+    pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, channels).transpose(1, 2)
+    # bmm, not matmul: the product for each image is laid out as fold reads it.
+    patches = torch.bmm(weight.reshape(channels, -1).t().expand(n, -1, -1), pixels)
+    wide = torch.promote_types(patches.dtype, torch.float32)
+    return F.fold(patches.to(wide), size, kernel, 1, padding, stride) + bias.to(wide)[:, None, None]
+
+
+def _convolve(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, transposed: bool) -> Tensor:
+    weight, bias = layer.weight, layer.bias
+    assert bias is not None
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
+    how = (layer.stride, layer.padding, layer.output_padding, transposed)
+    return Convolve.apply(x, weight, bias, how)
+
+
+class Conv2d(nn.Conv2d):
+    """``torch.nn.Conv2d`` with a bias, computed by ``Convolve`` on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _convolve(self, x, False) if x.device.type == "cpu" else super().forward(x)
+
+
+class ConvTranspose2d(nn.ConvTranspose2d):
+    """``torch.nn.ConvTranspose2d`` with a bias, computed by ``Convolve`` on a CPU."""
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        plain = x.device.type != "cpu" or output_size is not None
+        return super().forward(x, output_size) if plain else _convolve(self, x, True)
