@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from unweave.data import DataSpec
-from unweave.methods import METHODS, Method, Preset
+from unweave.methods import METHODS, FactorVAE, Method, Preset
 from unweave.methods.terms import autoencode
-from unweave.networks import Model
+from unweave.networks import Model, detached
 from unweave.testing import check_method
 from unweave.types import Adam, Batch, Loss, Rate, Reference, State, UserError
 
@@ -116,6 +116,10 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an unknown group": ({"optimisers": lambda self: {"critics": Adam()}}, "unknown parameter group in optimisers"),
     "an unknown group's rate": ({"rates": lambda self, step: {"critics": Rate()}}, "unknown parameter group in rates"),
+    "a parameter that nothing reaches": (
+        {"network": lambda self, d, n, b=None: _idle(self, d, n, b)},
+        "ever reaches idle",
+    ),
     "unknown noise": ({"noise": lambda self, d, n, r: {"z": _draw((r, n), "cauchy")}}, "noise 'z' is 'cauchy'"),
     "a preset of another": ({"presets": {"": Preset({"gamma": 1.0})}}, "names fields that do not exist: gamma"),
     "no preset": ({"presets": {}}, "has no preset for data sets in general"),
@@ -148,6 +152,12 @@ def _numpy() -> float:
     return float(np.random.rand())  # noqa: NPY002 — what a method must not do
 
 
+def _idle(self: Method, data: DataSpec, latents: int, body: Any) -> Model:
+    model = Method.network(self, data, latents, body)
+    model.idle = torch.nn.Parameter(torch.ones(2))
+    return model
+
+
 def _hiding(self: Method, data: DataSpec, latents: int, body: Any) -> Model:
     model = Method.network(self, data, latents, body)
     names = model.groups()["all"]
@@ -160,6 +170,28 @@ def test_a_broken_method_is_noticed(changes: dict[str, Any], message: str) -> No
     with pytest.raises(AssertionError, match=message) as caught:
         check_method(variant(**changes))
     assert "\n" not in str(caught.value)
+
+
+def leaking(critic: Callable[[Any, Any], Any], model: Callable[[Any, Any], Any]) -> type[FactorVAE]:
+    """A FactorVAE whose two uses of the critic are given, as functions of (critic, codes)."""
+
+    def loss(self: Any, net: Any, batch: Batch, state: State) -> Loss:
+        _, z, recon, kl = autoencode(net, batch)
+        told = critic(net.critics["tc"], z).square().mean()
+        judged = model(net.critics["tc"], z).mean()
+        return Loss(recon + kl + judged + told, {"recon": recon, "kl": kl, "critic": told})
+
+    more = {"loss": loss, "__doc__": FactorVAE.__doc__, "__module__": __name__}
+    return dataclass(frozen=True)(type("Leaking", (FactorVAE,), more))
+
+
+def test_a_critic_that_leaks_is_noticed() -> None:
+    fair = leaking(lambda critic, z: critic(z.detach()), detached)
+    check_method(fair(**SMALL["factor-vae"]))
+    with pytest.raises(AssertionError, match="what trains the critics reaches 4 other parameters at step 0"):
+        check_method(leaking(lambda critic, z: critic(z), detached)(**SMALL["factor-vae"]))
+    with pytest.raises(AssertionError, match="6 parameters of critics are trained by other terms at step 0"):
+        check_method(leaking(lambda c, z: c(z.detach()), lambda critic, z: critic(z))(**SMALL["factor-vae"]))
 
 
 def test_a_method_that_is_not_frozen_is_noticed() -> None:

@@ -17,10 +17,12 @@ from unweave.methods import Method
 from unweave.networks import MLP, Body, Model
 from unweave.testing.claims import check_description, claim, leaves_randomness_alone
 from unweave.testing.dots import Dots
-from unweave.types import Adam, Loss, UserError
+from unweave.types import Adam, Loss, Rate, UserError
 
 LATENTS = (4, 6, 8, 10, 12, 16)
 MEMBERS = 3
+STAGES = 16
+"""As many periods of a schedule as a run goes through, at most one stage a latent."""
 CLOSE = 1e-9
 KINDS = ("normal", "uniform", "permutation")
 BODY = MLP((16,))
@@ -32,9 +34,11 @@ def check_method(
     """Check that a method keeps the rules that the engine relies on.
 
     It is described by plain fields and its published settings are valid; its network, parameter groups, noise, memory
-    and terms fit each other; its ``loss`` changes nothing, draws nothing and gives the same numbers twice; and three
-    models that differ in seed, learning rate and every float field learn the same in lockstep as alone, to 1e-9 in
-    float64, around the borders of all its schedules, also when one of them is not finite.
+    and terms fit each other; its ``loss`` changes nothing, draws nothing and gives the same numbers twice; what trains
+    its critics does not reach the rest, nor the other way round; and three models that differ in seed, learning rate
+    and every float field learn the same in lockstep as alone, to 1e-9 in float64, around the borders of all its
+    schedules, also when one of them is not finite. Every parameter gets a gradient at some step, a group with rate 0
+    does not move, and a run taken up from what a checkpoint holds goes on bit for bit.
 
     Args:
         method: what to check.
@@ -56,7 +60,9 @@ def check_method(
     _check_parts(first, images, steps, who)
     with leaves_randomness_alone(who):
         _check_loss(first, images, steps, who)
+        _check_critics(first, images, steps, who)
         _check_lockstep(members, images, steps, who)
+        _check_learning(members, images, _steps(method, STAGES), who)
 
 
 def _check_settings(method: Method, who: str) -> None:
@@ -108,9 +114,10 @@ def _lengths(value: Any) -> tuple[int, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _steps(method: Method) -> list[int]:
-    """The first steps, and those around the borders of every schedule."""
-    borders = [length for name in method.schedules for length in _lengths(getattr(method, name))]
+def _steps(method: Method, stages: int = 1) -> list[int]:
+    """The first steps, and those around the borders of every schedule, which may come again and again."""
+    lengths = [length for name in method.schedules for length in _lengths(getattr(method, name))]
+    borders = [count * length for length in lengths for count in range(1, stages + 1)]
     return sorted({0, 1, 2} | {max(0, border + d) for border in borders for d in (-1, 0, 1)})
 
 
@@ -165,6 +172,64 @@ def _check_shape_of(loss: Loss, state: Mapping[str, Tensor], step: int, who: str
         claim(value.dtype == torch.float64, who, f"{name} is {value.dtype} where everything else is float64")
     kept = {name: (value.shape, value.dtype) for name, value in state.items()}
     claim({n: (v.shape, v.dtype) for n, v in loss.state.items()} == kept, who, "the next state is not shaped as init()")
+
+
+def _check_critics(one: Complete, images: Images, steps: Sequence[int], who: str) -> None:
+    """Groups called ``critic…`` are trained by the terms called ``critic…``, which the total holds with weight 1."""
+    alone = Alone(one, images, torch.device("cpu"))
+    groups = alone.models[0].groups()
+    critics = [p for name in groups if name.startswith("critic") for p in _parameters(alone, name)]
+    others = [p for name in groups if not name.startswith("critic") for p in _parameters(alone, name)]
+    if not critics:
+        return
+    for step in steps:
+        loss = one.method.loss(alone.models[0], alone.feed.batch(step), alone.state)
+        told = [value for name, value in loss.terms.items() if name.startswith("critic")]
+        claim(told, who, "has a parameter group for critics, but records no term called critic, their loss")
+        own = sum(told[1:], told[0])
+        leak = _reached(own, others)
+        claim(
+            leak == 0, who, f"what trains the critics reaches {leak} other parameters at step {step}: detach the codes"
+        )
+        leak = _reached(loss.total - own, critics)
+        claim(leak == 0, who, f"{leak} parameters of critics are trained by other terms at step {step}: use detached()")
+
+
+def _parameters(alone: Alone, group: str) -> list[Tensor]:
+    return [alone.models[0].get_parameter(name) for name in alone.models[0].groups()[group]]
+
+
+def _reached(value: Tensor, parameters: Sequence[Tensor]) -> int:
+    """How many parameters a number has a gradient for that is more than rounding."""
+    if not value.requires_grad or not parameters:
+        return 0
+    grads = torch.autograd.grad(value, parameters, retain_graph=True, materialize_grads=True)
+    return sum(bool((grad.abs() > 1e-12).any()) for grad in grads)
+
+
+def _check_learning(members: list[Complete], images: Images, steps: Sequence[int], who: str) -> None:
+    device = torch.device("cpu")
+    reached: set[str] = set()
+    for one in members:
+        alone = Alone(one, images, device)
+        for step in steps:
+            before = [group.flat.clone() for group in alone.groups]
+            alone.step(step)
+            rates = one.method.rates(step)
+            for name, group, old in zip(alone.names, alone.groups, before, strict=True):
+                rests = rates.get(name, Rate()).scale == 0
+                claim(not rests or torch.equal(group.flat, old), who, f"group {name} moves at step {step} with rate 0")
+                if not rests:
+                    reached |= {key for key, grad in group.views(group.grad).items() if bool(grad.any())}
+    never = [name for name, _ in alone.models[0].named_parameters() if name not in reached]
+    claim(not never, who, f"no gradient ever reaches {', '.join(never[:5])}")
+    again = Alone(one, images, device)
+    again.restore([alone.memory(0)])
+    terms, other = alone.step(steps[-1] + 1), again.step(steps[-1] + 1)
+    same = all(torch.equal(value, other[name]) for name, value in terms.items())
+    mine, theirs = alone.memory(0), again.memory(0)
+    same = same and all(torch.equal(value, theirs[name]) for name, value in mine.items())
+    claim(same, who, "a run taken up from its checkpoint differs from one that was never stopped")
 
 
 def _check_lockstep(members: list[Complete], images: Images, steps: Sequence[int], who: str) -> None:
