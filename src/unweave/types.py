@@ -63,7 +63,8 @@ class Batch(NamedTuple):
     x: Tensor
     """(N, C, H, W) images in [0, 1]."""
     y: Tensor
-    """(N, C, H, W) the second view a method asked for with ``views``; ``x`` itself without."""
+    """(N, C, H, W) the second view a method asked for with ``views``: ``x`` itself, a second batch, or for each row of
+    ``x`` an image that shares all of its factors but some."""
     labels: Tensor
     """(N, F) integer factor levels; F = 0 for data without factors."""
     noise: Mapping[str, Tensor]
@@ -232,6 +233,18 @@ class Reference:
     venue: str
     year: int
     url: str = ""
+
+    @property
+    def short(self) -> str:
+        """The paper in a few words: family names and year.
+
+        >>> Reference("k", "Doe, Jane and Mary Roe", "Title", "Venue", 2020).short
+        'Doe & Roe 2020'
+        """
+        people = self.authors.split(" and ")
+        names = [one.split(",")[0].strip() if "," in one else one.split()[-1] for one in people]
+        who = names[0] if len(names) == 1 else " & ".join(names) if len(names) == 2 else f"{names[0]} et al."
+        return f"{who} {self.year}"
 
     def bibtex(self) -> str:
         """A BibTeX entry."""

@@ -69,3 +69,14 @@ def test_magnifications_are_whole_and_fit(count, size):
     assert desk >= 1 and phone >= 1
     assert desk == 1 or desk * size * count <= 1040
     assert phone == 1 or phone * size <= 128
+
+
+def test_strips_of_unused_latents_are_folded_away(story, read):
+    images = np.zeros((2, 8, 8, 1), np.uint8)
+    strips = (Traversal(0, [0.0, 1.0], images, kl=2.0), Traversal(1, [0.0, 1.0], images, kl=0.001))
+    folded = page(replace(story, information=None, traversals=strips))
+    assert "1 unused latent (KL under 0.01 nats)" in folded
+    place = folded.index("1 unused latent")
+    assert folded.index(">Latent 0<") < place < folded.index(">Latent 1<", place)
+    alone = page(replace(story, information=None, traversals=strips[1:]))
+    assert "unused latent" not in alone and "None of them is in use" in alone

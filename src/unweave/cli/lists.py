@@ -50,7 +50,13 @@ def run(argv: Sequence[str]) -> int:
 def methods() -> list[dict[str, Any]]:
     """One row a method."""
     return [
-        {"name": name, "what": kind.summary, "settings": _fields(kind), "cite": _keys(kind.references)}
+        {
+            "name": name,
+            "paper": kind.references[0].short if kind.references else "",
+            "what": kind.summary,
+            "settings": _fields(kind),
+            "cite": _keys(kind.references),
+        }
         for name, kind in METHODS.items()
     ]
 

@@ -235,11 +235,19 @@ def _traversals(story: Story) -> Html:
         reverse=True,
     )
     shown = ranked[:STRIPS]
+    unused = [strip for strip in shown if strip.kl is not None and strip.kl < latents.DEAD]
     words = "One latent moves from left to right and the others stay where they are. "
     words += "The most informative latents come first."
     if len(shown) < len(ranked):
         words += f" The first {len(shown)} of {len(ranked)}."
-    return join(tag("p", words, class_="lede"), *(_traversal(story, strip) for strip in shown))
+    if len(unused) == len(shown):
+        words += " None of them is in use: the images stay as they are."
+    used = [_traversal(story, strip) for strip in shown if not any(strip is one for one in unused) or len(unused) == len(shown)]
+    pieces = [tag("p", words, class_="lede"), *used]
+    if unused and len(unused) < len(shown):
+        count = f"{len(unused)} unused latent{'s' if len(unused) > 1 else ''} (KL under {latents.DEAD} nats)"
+        pieces.append(tag("details", tag("summary", count), *(_traversal(story, strip) for strip in unused)))
+    return join(*pieces)
 
 
 def _traversal(story: Story, strip: Traversal) -> Html:
