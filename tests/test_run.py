@@ -80,6 +80,21 @@ def test_views_and_traversals() -> None:
         run.traverse(3, torch.zeros(1), torch.zeros(3))
 
 
+def test_latents_of_a_block_move_together() -> None:
+    run = small()
+    base, values = torch.randn(3, dtype=torch.float64), torch.linspace(-3, 3, 4)
+    both = base.repeat(4, 1)
+    both[:, 0] = both[:, 2] = values
+    with torch.no_grad():
+        wanted = torch.sigmoid(run.model.decode(both))
+    assert torch.equal(run.traverse((0, 2), values, base), wanted)
+    assert torch.equal(run.traverse([0, 2], values[:, None].repeat(1, 2), base), wanted)
+    assert torch.equal(run.traverse((1,), values, base), run.traverse(1, values, base))
+    for latents, given in (((0, 3), values), ((), values), ((0, 1), torch.zeros(4, 3)), (0, torch.zeros(4, 2))):
+        with pytest.raises(UserError, match=r"allowed: one latent or more|this model has 0 to 2"):
+            run.traverse(latents, given, base)
+
+
 def test_a_trace_ahead_of_its_checkpoint_is_cut(tmp_path: Path) -> None:
     """As a process leaves it that was killed between the two."""
     run = small(tmp_path)

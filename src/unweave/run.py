@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -176,12 +176,34 @@ class Run:
             x = self.view(rows)
             return x, torch.sigmoid(self.model.decode(self.model.encode(x).mean))
 
-    def traverse(self, latent: int, values: Tensor, base: Tensor) -> Tensor:
-        """(V, C, H, W) images in [0, 1]: latent ``latent`` of the code ``base`` (D,) set to each of ``values`` (V,)."""
-        if not 0 <= latent < self.model.latents:
-            raise UserError(f"latent {latent}; this model has 0 to {self.model.latents - 1}")
+    def traverse(self, latent: int | Sequence[int], values: Tensor, base: Tensor) -> Tensor:
+        """(V, C, H, W) images in [0, 1]: one or several latents of the code ``base`` (D,) set to each of ``values``.
+
+        Args:
+            latent: a number, or several, such as one of ``model.blocks``.
+            values: (V,); several latents all take the same value and so move along the diagonal of their block. (V, k)
+                for a value of each of k latents.
+            base: the code that all others keep.
+
+        Raises:
+            UserError: a latent that the model does not have, or values that do not fit the latents.
+
+        >>> from unweave.networks import MLP
+        >>> run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
+        >>> run.traverse((0, 1), torch.linspace(-3, 3, 5), torch.zeros(10)).shape
+        torch.Size([5, 1, 64, 64])
+        """
+        moving = [latent] if isinstance(latent, int) else list(latent)
+        for one in moving:
+            if not 0 <= one < self.model.latents:
+                raise UserError(f"latent {one}; this model has 0 to {self.model.latents - 1}")
+        if not moving or values.ndim not in (1, 2) or (values.ndim == 2 and values.shape[1] != len(moving)):
+            raise UserError(
+                f"values of shape {tuple(values.shape)} for latents {moving}; allowed: one latent or more, and values "
+                f"(V,) or (V, {len(moving)})"
+            )
         z = base.repeat(len(values), 1)
-        z[:, latent] = values.to(z)
+        z[:, moving] = (values if values.ndim == 2 else values[:, None].expand(-1, len(moving))).to(z)
         with torch.no_grad():
             return torch.sigmoid(self.model.decode(z))
 

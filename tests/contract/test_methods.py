@@ -16,7 +16,13 @@ from unweave.networks import Model, detached
 from unweave.testing import check_method
 from unweave.types import Adam, Batch, Loss, Rate, Reference, State, UserError
 
-SMALL: dict[str, dict[str, Any]] = {"factor-vae": {"critic_hidden": 16, "critic_layers": 2}}
+SMALL: dict[str, dict[str, Any]] = {
+    "bhivae": {"width": 8, "part_width": 8, "critic_hidden": 8, "critic_layers": 2},
+    "bhivae-supervised": {"width": 8, "part_width": 8, "classifier_hidden": 8},
+    "factor-vae": {"critic_hidden": 16, "critic_layers": 2},
+    "recurd": {"critic_hidden": 16, "critic_layers": 2},
+    "vamp-prior": {"pseudo_inputs": 8},
+}
 """Fields that only make a network smaller."""
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from unweave.data.base import Images
 from unweave.engine.experiment import Complete
 from unweave.engine.noise import Order, draw
+from unweave.engine.pairs import Partners
 from unweave.types import Batch, Draw
 
 AHEAD, SMALL = 16, 1 << 16
@@ -34,15 +35,24 @@ class Feed:
             Order(experiment.seed, images.rows, experiment.batch, device, stream)
             for stream in (("order", "order y") if method.views == "two" else ("order",))
         ]
+        self.partners = Partners(images, method.changes, device) if method.views == "pair" else None
 
     def batch(self, step: int) -> Batch:
         """The batch of one step."""
         rows = self.orders[0].at(step)
         x = self._images(rows, step, "x")
-        y = self._images(self.orders[1].at(step), step, "y") if len(self.orders) > 1 else x
+        y = x if (other := self._second(rows, step)) is None else self._images(other, step, "y")
         noise = {name: self._draw(what, step, f"noise {name}") for name, what in self.noise.items()}
         labels = self.images.levels(rows)
         return Batch(x, y, labels, noise, torch.tensor(step, device=self.device), self.images.rows)
+
+    def _second(self, rows: Tensor, step: int) -> Tensor | None:
+        """Row numbers of the second view, if there is one: the next of another order, or the rows' partners."""
+        if self.partners is not None:
+            wide, one = Draw((len(rows), len(self.partners.vary)), "uniform"), Draw((len(rows),), "uniform")
+            order, levels = (self._draw(wide, step, f"pair {name}") for name in ("order", "levels"))
+            return self.partners.of(rows, order, levels, self._draw(one, step, "pair count"))
+        return self.orders[1].at(step) if len(self.orders) > 1 else None
 
     def _draw(self, what: Draw, step: int, stream: str) -> Tensor:
         """One step's numbers. Small draws cost many tiny operations, so those of ``AHEAD`` steps are drawn at once;

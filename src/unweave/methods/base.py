@@ -49,8 +49,15 @@ class Method(ABC):
 
     @property
     def views(self) -> str:
-        """What ``batch.y`` holds: ``one`` (x itself) or ``two`` (a second, independent batch)."""
+        """What ``batch.y`` holds: ``one`` (x itself), ``two`` (a second, independent batch) or ``pair``: for each image
+        another one that shares all of its factors but ``changes``, for data with factors, which ``check`` must ask for.
+        """
         return "one"
+
+    @property
+    def changes(self) -> int:
+        """How many factors differ within a ``pair``; 0 for a number drawn for every pair, from 1 to all but one."""
+        return 1
 
     def check(self, data: DataSpec, latents: int) -> None:  # noqa: B027 — most methods have something to check, not all
         """Raises UserError for hyperparameters that cannot be trained; sees Python numbers only."""

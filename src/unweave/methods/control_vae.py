@@ -89,7 +89,7 @@ class ControlVAE(Method):
             raise UserError(f"control-vae: ki = {self.ki}; allowed: 0 or less, so that too much KL raises the pressure")
 
     def init(self, data: DataSpec, latents: int) -> State:
-        return {"integral": torch.zeros(()), "pressure": torch.ones(()) * self.beta_min}
+        return {"integral": torch.zeros(()), "pressure": torch.tensor(self.beta_min, dtype=torch.float64)}
 
     def target(self, step: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """C(t) in nats."""

@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from unweave.networks.bodies import Trunk
 from unweave.networks.model import Model, submodules
+from unweave.networks.spectral import SpectralLinear
 from unweave.types import Gaussian
 
 
@@ -17,16 +18,20 @@ class Critic(nn.Module):
 
     Args:
         layers: number of hidden layers, each ``hidden`` wide (FactorVAE: 6 of 1000).
+        spectral: divide the weights of every layer by their largest singular value.
     """
 
-    def __init__(self, inputs: int, outputs: int = 2, hidden: int = 1000, layers: int = 6) -> None:
+    def __init__(
+        self, inputs: int, outputs: int = 2, hidden: int = 1000, layers: int = 6, spectral: bool = False
+    ) -> None:
         super().__init__()
+        dense = SpectralLinear if spectral else nn.Linear
         stack: list[nn.Module] = []
         for _ in range(layers):
-            stack += [nn.Linear(inputs, hidden), nn.LeakyReLU(0.2)]
+            stack += [dense(inputs, hidden), nn.LeakyReLU(0.2)]
             inputs = hidden
         self.trunk = Trunk(nn.Sequential(*stack))
-        self.head = nn.Linear(inputs, outputs)
+        self.head = dense(inputs, outputs)
 
     def forward(self, z: Tensor) -> Tensor:
         return self.head(self.trunk(z).to(self.head.weight.dtype))
@@ -38,7 +43,7 @@ class Judged(Model):
     def __init__(self, model: Model, **critics: nn.Module) -> None:
         super().__init__()
         self.latents, self.likelihood = model.latents, model.likelihood
-        self.spaces, self.blocks = model.spaces, model.blocks
+        self.spaces, self.blocks, self.correlated = model.spaces, model.blocks, model.correlated
         self.model = model
         self.critics = nn.ModuleDict(critics)
 

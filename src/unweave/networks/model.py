@@ -15,13 +15,15 @@ class Model(nn.Module, ABC):
     """Images to latents and back. A method may call anything else that its own network offers.
 
     ``latents`` is the size D of a code; ``likelihood`` names the distortion; ``spaces`` counts latent spaces that can
-    be asked for by number; ``blocks`` lists the latents that form one code together (empty: each its own).
+    be asked for by number; ``blocks`` lists the latents that form one code together (empty: each its own);
+    ``correlated`` says that the prior correlates them within a block, so that pictures move them together.
     """
 
     latents: int
     likelihood: str
     spaces: int = 1
     blocks: tuple[tuple[int, ...], ...] = ()
+    correlated: bool = False
 
     @abstractmethod
     def encode(self, x: Tensor, space: int = 0) -> Gaussian:

@@ -291,15 +291,20 @@ def _pictures(run: Run, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def _traversals(run: Run, codes: Codes, kl: np.ndarray | None) -> list[Traversal]:
     base = codes.mean[_middle(codes)].to(next(run.model.parameters()))
     spread = codes.mean.double().var(0).numpy() if kl is None else kl
+    blocks = codes.blocks if run.model.correlated else tuple((latent,) for latent in range(len(base)))
     found = []
-    for latent in np.argsort(-spread, kind="stable")[:STRIPS].tolist():
-        column = codes.mean[:, latent].double().numpy()
-        low, high = np.quantile(column, (0.025, 0.975))
+    for place in np.argsort([-sum(spread[list(block)]) for block in blocks], kind="stable")[:STRIPS].tolist():
+        block = list(blocks[place])
+        # Latents of a block move together: each of the values is the same for all of them.
+        low, high = np.quantile(codes.mean[:, block].double().numpy(), (0.025, 0.975), axis=0).mean(1)
         if high - low < 0.1:
             low, high = -SPAN, SPAN
         values = torch.linspace(float(low), float(high), FRAMES)
-        images = _bytes(run.traverse(latent, values, base))
-        found.append(Traversal(latent, values.tolist(), images, kl=None if kl is None else float(kl[latent])))
+        images = _bytes(run.traverse(block, values, base))
+        strongest = max(block, key=lambda latent: spread[latent])
+        label = f"Latents {', '.join(map(str, block))} together" if len(block) > 1 else ""
+        total = None if kl is None else float(sum(kl[block]))
+        found.append(Traversal(strongest, values.tolist(), images, label=label, kl=total))
     return found
 
 

@@ -235,18 +235,21 @@ def _traversals(story: Story) -> Html:
         reverse=True,
     )
     shown = ranked[:STRIPS]
-    unused = [strip for strip in shown if strip.kl is not None and strip.kl < latents.DEAD]
+    idle = [strip.kl is not None and strip.kl < latents.DEAD for strip in shown]
     words = "One latent moves from left to right and the others stay where they are. "
     words += "The most informative latents come first."
     if len(shown) < len(ranked):
         words += f" The first {len(shown)} of {len(ranked)}."
-    if len(unused) == len(shown):
+    if all(idle):
         words += " None of them is in use: the images stay as they are."
-    used = [_traversal(story, strip) for strip in shown if not any(strip is one for one in unused) or len(unused) == len(shown)]
+    drawn = [_traversal(story, strip) for strip in shown]
+    used = [figure for figure, unused in zip(drawn, idle, strict=True) if not unused or all(idle)]
     pieces = [tag("p", words, class_="lede"), *used]
-    if unused and len(unused) < len(shown):
-        count = f"{len(unused)} unused latent{'s' if len(unused) > 1 else ''} (KL under {latents.DEAD} nats)"
-        pieces.append(tag("details", tag("summary", count), *(_traversal(story, strip) for strip in unused)))
+    if len(used) < len(drawn):
+        count = len(drawn) - len(used)
+        head = f"{count} unused latent{'s' if count > 1 else ''} (KL under {latents.DEAD} nats)"
+        folded = [figure for figure, unused in zip(drawn, idle, strict=True) if unused]
+        pieces.append(tag("details", tag("summary", head), *folded))
     return join(*pieces)
 
 

@@ -33,7 +33,7 @@ class Controller:
 
 
 @pytest.mark.parametrize("rule", ["back", "author"])
-@pytest.mark.parametrize("numbers", [(0.01, -0.001, 1.0), (0.3, -0.02, 0.1), (2.0, -0.5, 0.0)])
+@pytest.mark.parametrize("numbers", [(0.01, -0.001, 1.0), (0.01, -0.001, 0.7), (0.3, -0.02, 0.1), (2.0, -0.5, 0.0)])
 def test_a_recorded_sequence_of_errors(rule: str, numbers: tuple[float, float, float]) -> None:
     kp, ki, beta_min = numbers
     method = ControlVAE(
