@@ -33,9 +33,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def _no_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests see the same data on every machine: what they write themselves."""
+def _no_data_root(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests see the same data on every machine, what they write themselves, and leave the user's caches alone."""
     monkeypatch.delenv("UNWEAVE_DATA", raising=False)
+    monkeypatch.setenv("UNWEAVE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from unweave.data.base import still
 from unweave.types import Draw, UserError
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", [name for name, kind in DATASETS.items() if not kind.needs_files])
 def test_every_data_set(name, device):
     given = dataset(name)
     assert given == dataset(name) and hash(given) == hash(DATASETS[name]()) and is_dataclass(given)
@@ -21,7 +21,7 @@ def test_every_data_set(name, device):
     assert spec.rows == given.rows and spec.shape == given.shape and spec.factors == given.factors
     assert given.spec("squared").likelihood == "squared"
     images = given.open(device=device)
-    assert images.rows == given.rows and images.factors == given.factors and images.source == "drawn"
+    assert images.rows == given.rows and images.factors == given.factors and images.source.startswith("drawn")
     rows = torch.randint(given.rows, (16,), generator=torch.Generator().manual_seed(0)).to(device)
     x = images.batch(rows, still(images.noise(16)))
     assert x.shape == (16, *given.shape) and x.dtype == torch.float32 and x.device.type == device.type
@@ -39,7 +39,7 @@ def test_every_data_set(name, device):
 def test_by_name():
     mine = Triangle(angle_noise=3.0)
     assert dataset(mine) is mine
-    with pytest.raises(UserError, match=r"'dsprits' — did you mean 'dsprites'\? \(allowed: dsprites, triangle\)"):
+    with pytest.raises(UserError, match=r"'dsprits' — did you mean 'dsprites'\? \(allowed: dsprites, triangle, "):
         dataset("dsprits")
     for other in ("celebrities", 3, Triangle):
         with pytest.raises(UserError, match="unknown data set"):

@@ -164,7 +164,7 @@ def test_what_cannot_be_trained_is_refused(message: str, settings: dict[str, Any
 def test_hyperparameters_that_are_no_numbers_are_refused(kind: type[Method], value: float) -> None:
     for one in fields(kind):
         default = getattr(kind(), one.name)
-        if isinstance(default, float) or (isinstance(default, tuple) and isinstance(default[0], float)):
+        if isinstance(default, float) or (isinstance(default, tuple) and default and isinstance(default[0], float)):
             broken = (value,) * len(default) if isinstance(default, tuple) else value
             with pytest.raises(UserError, match=f"{one.name} = "):
                 experiment(kind(**{one.name: broken})).complete()

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from unweave.engine.noise import Order, draw, philox, words
+from unweave.testing.methods import KINDS
 from unweave.types import Draw
 
 from . import philox as oracle
@@ -70,6 +71,22 @@ def test_uniforms_lie_in_0_to_1_with_1_left_out(device: torch.device) -> None:
     assert float(((counts - 5000) ** 2 / 5000).sum()) < 43.8, "chi-square with 19 degrees of freedom at 0.1 %"
 
 
+@pytest.mark.parametrize("count", [1, 4, 16, 37])
+def test_bytes_are_the_bytes_of_the_words(count: int, device: torch.device) -> None:
+    seeds = torch.tensor([1, BIG], device=device)
+    found = draw(seeds, 3, "noise z", Draw((count,), "bytes"), torch.float64)
+    wanted = b"".join(
+        word.to_bytes(4, "little") for word in oracle.words(BIG, 3, zlib.crc32(b"noise z"), -(-count // 4))
+    )
+    assert found.dtype == torch.uint8 and bytes(found[1].tolist()) == wanted[:count]
+
+
+def test_bytes_are_equally_frequent(device: torch.device) -> None:
+    found = draw(torch.tensor([3], device=device), 0, "u", Draw((8, 32_000), "bytes"))[0]
+    counts = torch.bincount(found.flatten().cpu().long(), minlength=256)
+    assert float(((counts - 1000.0) ** 2 / 1000).sum()) < 330.5, "chi-square with 255 degrees of freedom at 0.1 %"
+
+
 def test_normals_are_normal(device: torch.device) -> None:
     count = 200_000
     z = draw(torch.tensor([11], device=device), 5, "z", Draw((count,)), torch.float64).flatten().cpu()
@@ -89,7 +106,7 @@ def test_the_largest_and_smallest_words_give_finite_normals() -> None:
         assert 0 <= radius < 7 and math.isfinite(radius)
 
 
-@pytest.mark.parametrize("kind", ["normal", "uniform", "permutation"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_seed_7_alone_is_seed_7_among_fifty(kind: str, device: torch.device) -> None:
     many = draw(torch.arange(50, device=device), 3, "z", Draw((4, 6), kind))
     alone = draw(torch.tensor([7], device=device), 3, "z", Draw((4, 6), kind))
@@ -97,7 +114,7 @@ def test_seed_7_alone_is_seed_7_among_fifty(kind: str, device: torch.device) -> 
     assert len({str(one.tolist()) for one in many}) == 50
 
 
-@pytest.mark.parametrize("kind", ["normal", "uniform", "permutation"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_steps_streams_and_seeds_are_independent(kind: str) -> None:
     what = Draw((1000,), kind)
     cases = [(s, t, n) for s in (0, 1, 2**32) for t in (0, 1, 2**32) for n in ("a", "b")]
@@ -120,7 +137,7 @@ def test_permutations_are_permutations_and_fair() -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="allowed: normal, uniform, permutation"):
+    with pytest.raises(ValueError, match="allowed: normal, uniform, bytes, permutation"):
         draw(torch.tensor([0]), 0, "z", Draw((1,), "cauchy"))
 
 

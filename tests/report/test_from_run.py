@@ -14,6 +14,7 @@ import torch
 import unweave
 from unweave.cli import train
 from unweave.cli.train import _experiments
+from unweave.data import dataset
 from unweave.engine import Experiment
 from unweave.metrics import nmi
 from unweave.report import tell
@@ -139,7 +140,9 @@ def test_the_command_makes_the_same_experiment_again(case: str) -> None:
     else:
         command = shlex.split(typed.splitlines()[0])
         assert command[:2] == ["unweave", "train"]
-        assert [one.key for one in _experiments(*train.read(command[2:]))] == [experiment.key]
+        method, options = train.read(command[2:])
+        made = _experiments(method, options, dataset(options.data))
+        assert [one.key for one in made] == [experiment.key]
 
 
 def test_a_failed_run_says_where_and_describes_its_checkpoint(run: Run, tmp_path: Path) -> None:

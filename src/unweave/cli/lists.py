@@ -81,7 +81,7 @@ def data(root: Path | None) -> list[dict[str, Any]]:
     rows = []
     for kind in DATASETS.values():
         row = dict(kind().describe(root))
-        row["pixels"] = row.pop("found") or "drawn"
+        row["pixels"] = row["found"] or ("no files found" if kind.needs_files else "drawn")
         row["size"] = "×".join(map(str, row["shape"]))
         rows.append(row)
     return rows

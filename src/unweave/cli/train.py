@@ -14,7 +14,7 @@ import tyro
 from unweave.cli.console import Console, Failed, clock
 from unweave.cli.options import HELP, names, options_known, parse, value_of
 from unweave.cli.watch import Job, Watch, signals
-from unweave.data import DATASETS
+from unweave.data import DATASETS, Dataset, dataset
 from unweave.engine import Complete, Experiment, train
 from unweave.engine.cpu import default_precision
 from unweave.engine.experiment import preset_for
@@ -36,7 +36,8 @@ class Options:
     """What every method takes besides its own fields.
 
     Args:
-        data: the data set: dsprites or triangle.
+        data: the data set, one of `unweave data list`, or a folder of pictures; then steps, such as dsprites:train or
+            photos:grey:size=32.
         steps: optimiser steps.
         batch: images a step.
         latents: D, the size of a code.
@@ -76,13 +77,17 @@ def run(argv: Sequence[str]) -> int:
     """Train, and say how to go on."""
     method, options = read(argv)
     console = Console(options.json)
-    experiments = list(_experiments(method, options))
+    data = dataset(options.data)
+    data.prepare(options.data_root, lambda line: console.progress(lambda: line))
+    experiments = list(_experiments(method, options, data))
     if options.every is not None and options.every < 1:
         raise UserError(f"every = {options.every}; allowed: a whole number from 1")
     device = place(options.device)
     source = experiments[0].data.find(options.data_root)
     jobs = [_job(one, options.out) for one in experiments]
     console.say(_announce(jobs, str(device), str(source or "drawn, no files found")))
+    for note in data.describe(options.data_root).get("notes", ()):
+        console.say(f"  left out   {note}")
     watch = Watch(console, jobs)
     pending = [job for job in jobs if job.state in ("new", "stopped")]
     again = shlex.join(["unweave", "train", *argv])
@@ -116,9 +121,10 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
         options_known([*names(METHODS[name]), *names(Options)], rest)
     data = value_of("data", rest)
     if data is None and not any(word in HELP for word in rest):
-        raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}")
+        raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}, or a folder of pictures")
     kind = METHODS[name]
-    preset = preset_for(kind, known(data, DATASETS, "data set") if data else "")
+    images = dataset(data) if data else None
+    preset = preset_for(kind, images.name if images else "")
     defaults = Options(
         data=data or cast(Any, tyro.MISSING),
         steps=preset.steps,
@@ -126,22 +132,22 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
         latents=preset.latents,
         lr=preset.optimiser.lr,
         precision=default_precision(),
-        likelihood=DATASETS[data].likelihood if data else "bernoulli",
+        likelihood=images.likelihood if images else "bernoulli",
     )
     both = [("method", kind, field(default=kind(**preset.fields))), ("training", Options, field(default=defaults))]
     found: Any = parse(make_dataclass("Train", both), rest, f"train {name}")
     return found.method, found.training
 
 
-def _experiments(method: Method, options: Options) -> Iterator[Complete]:
+def _experiments(method: Method, options: Options, data: Dataset) -> Iterator[Complete]:
     known(options.likelihood, LIKELIHOODS, "likelihood")
     if options.seeds < 1:
         raise UserError(f"seeds = {options.seeds}; allowed: a whole number from 1")
-    preset = preset_for(type(method), options.data)
+    preset = preset_for(type(method), data.name)
     for seed in range(options.seed, options.seed + options.seeds):
         yield Experiment(
             method,
-            options.data,
+            data,
             network=_network(options.network, options.hidden),
             likelihood=options.likelihood,
             latents=options.latents,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from unweave.data.factors import Factors
 from unweave.data.files import find as find_file
+from unweave.data.files import not_found
 from unweave.types import Draw, Reference, UserError
 
 
@@ -96,6 +97,8 @@ class Dataset(ABC):
     """Terms of the published files, or of the drawn set."""
     files: ClassVar[tuple[str, ...]] = ()
     """Names of the published files that ``open`` can read, best first; empty for a set that is only drawn."""
+    needs_files: ClassVar[bool] = False
+    """Whether there is nothing to open without them."""
     published: ClassVar[str] = ""
     """Where the authors publish it."""
     fingerprint: ClassVar[str] = ""
@@ -122,6 +125,23 @@ class Dataset(ABC):
         Raises:
             UserError: the root is no folder, or a file there is not what was published.
         """
+
+    def prepare(self, root: Path | None = None, tell: Callable[[str], None] | None = None) -> Path | None:
+        """Decode the published files once into a memory-mapped cache, where the set needs that (``open`` does it too).
+
+        Args:
+            root: folder of data files.
+            tell: called now and then with a line that says how far it is.
+
+        Returns:
+            Where the cache lies; None for a set that is opened as it is.
+
+        Raises:
+            UserError: files that the set cannot do without are not there or not as published, or the disk is full.
+        """
+        if self.needs_files and self.find(root) is None:
+            raise not_found(self.name, self.files, self.published, root)
+        return None
 
     def spec(self, likelihood: str | None = None) -> DataSpec:
         """What methods are told of this data set."""
@@ -174,9 +194,14 @@ class Dataset(ABC):
         ]
 
 
+STILL = {"bytes": torch.uint8}
+"""Types of those draws that are no real numbers."""
+
+
 def still(noise: Mapping[str, Draw]) -> dict[str, Tensor]:
     """Draws that add nothing: zeros, and permutations that leave everything in place."""
+    zeros = {name: torch.zeros(draw.shape, dtype=STILL.get(draw.kind)) for name, draw in noise.items()}
     return {
-        name: torch.arange(draw.shape[-1]).expand(draw.shape) if draw.kind == "permutation" else torch.zeros(draw.shape)
+        name: torch.arange(draw.shape[-1]).expand(draw.shape) if draw.kind == "permutation" else zeros[name]
         for name, draw in noise.items()
     }

@@ -75,6 +75,21 @@ def find(root: Path | str | None, names: Sequence[str], folder: str = "") -> Pat
     return None
 
 
+def not_found(name: str, names: Sequence[str], published: str, root: Path | str | None) -> UserError:
+    """What to say where none of a set's published files is there.
+
+    Args:
+        name: the data set.
+        names: its files.
+        published: where its authors publish them.
+        root: as ``data_root`` takes it.
+    """
+    base = data_root(root)
+    where = f"in {base} or {base / name}" if base else f"(no data root: --data-root, or {ROOT_VARIABLE})"
+    some = f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if len(names) > 3 else ''}"
+    return UserError(f"{name}: its files were not found {where}; expected {some}, published at {published}")
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
@@ -104,7 +119,7 @@ def blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
 
 def npz_blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
     """``blocks`` for a NumPy zip archive."""
-    with _one_line(path), zipfile.ZipFile(path) as archive:
+    with one_line(path), zipfile.ZipFile(path) as archive:
         name = f"{array.key}.npy"
         held = archive.namelist()
         if held.count(name) != 1:
@@ -115,7 +130,7 @@ def npz_blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
                 f"{path}: {array.key!r} is encrypted or packed in an unknown way; allowed are stored and deflated"
             )
         with archive.open(info) as member:
-            dtype = _npy_header(path, member, array)
+            dtype = npy_header(path, member, array)
             expected = math.prod(array.shape) * dtype.itemsize
             if info.file_size - member.tell() != expected:
                 raise UserError(
@@ -137,7 +152,7 @@ def hdf5_blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
         import h5py
     except ImportError:
         raise UserError(f"{path}: reading HDF5 needs h5py; run: pip install unweave[hdf5]") from None
-    with _one_line(path), h5py.File(path, "r") as file:
+    with one_line(path), h5py.File(path, "r") as file:
         here: Any = file
         for part in array.key.split("/"):
             link = here.get(part, getlink=True) if isinstance(here, h5py.Group) and part in here else None
@@ -163,7 +178,12 @@ def hdf5_blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
             yield here[start : start + step].astype(here.dtype.newbyteorder("="), copy=False)
 
 
-def _npy_header(path: Path, member: Any, array: Array) -> np.dtype:
+def npy_header(path: Path, member: Any, array: Array) -> np.dtype:
+    """The number type of an opened ``.npy`` file, everything in its header compared with what must be there.
+
+    Raises:
+        UserError: one line that names the file.
+    """
     if np.lib.format.read_magic(member) != (
         1,
         0,
@@ -189,7 +209,7 @@ def _claims(path: Path, array: Array, shape: tuple[int, ...], dtype: np.dtype) -
 
 
 @contextmanager
-def _one_line(path: Path) -> Iterator[None]:
+def one_line(path: Path) -> Iterator[None]:
     """Whatever a damaged file makes a reader raise, as one line that names the file."""
     try:
         yield

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unweave.data.base import Dataset, Images
+from unweave.engine.cpu import keep_memory
 from unweave.engine.noise import draw
 from unweave.networks import Model
 from unweave.types import Codes, Draw, UserError
@@ -40,6 +41,8 @@ def encode(
     if not 0 <= space < model.spaces:
         raise UserError(f"latent space {space}; this model has 0 to {model.spaces - 1}")
     device = next(model.parameters()).device
+    if device.type == "cpu":
+        keep_memory()
     dtype = next(model.parameters()).dtype
     seeds = torch.tensor([seed], device=device)
     if count is not None and count < 1:
@@ -47,30 +50,39 @@ def encode(
     rows = torch.arange(images.rows, device=device)
     if count is not None and count < images.rows:
         rows = draw(seeds, 0, "codes rows", Draw((images.rows,), "permutation"))[0, :count].sort().values
-    means, logvars, levels = [], [], []
-    errors: dict[str, list[Tensor]] = {"bce": [], "squared_error": []} if distortion else {}
+    kept: dict[str, Tensor] = {}
+
+    def keep(name: str, some: slice, value: Tensor) -> None:
+        # Into one tensor from the start: small results left between large activations would keep those from being
+        # used again.
+        if name not in kept:
+            kept[name] = torch.empty(len(rows), *value.shape[1:], dtype=value.dtype)
+        kept[name][some] = value.cpu()
+
     for place in range(0, len(rows), BATCH):
-        some = rows[place : place + BATCH]
+        where = slice(place, place + BATCH)
+        some = rows[where]
         x = images.batch(some, nuisance(images, some, seed, "codes")).to(dtype)
         q = model.encode(x, space)
-        means.append(q.mean)
+        keep("mean", where, q.mean)
         if q.logvar is not None:
-            logvars.append(q.logvar)
-        levels.append(images.levels(some))
+            keep("logvar", where, q.logvar)
+        keep("levels", where, images.levels(some))
         if distortion:
             noise = draw(some, seed, "codes z", Draw((q.mean.shape[1],)), dtype)
             logits = model.decode(q.sample(noise), space)
-            errors["bce"].append(F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1))
-            errors["squared_error"].append(((torch.sigmoid(logits) - x) ** 2).flatten(1).sum(1))
+            errors = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+            keep("bce", where, errors.flatten(1).sum(1))
+            keep("squared_error", where, ((torch.sigmoid(logits) - x) ** 2).flatten(1).sum(1))
     factors = data.factors
     return Codes(
-        mean=torch.cat(means).cpu(),
-        logvar=torch.cat(logvars).cpu() if logvars else None,
-        levels=torch.cat(levels).cpu(),
+        mean=kept["mean"],
+        logvar=kept.get("logvar"),
+        levels=kept["levels"],
         sizes=factors.sizes if factors else (),
         names=factors.names if factors else (),
         blocks=model.blocks,
-        distortion={name: torch.cat(parts).cpu() for name, parts in errors.items()},
+        distortion={name: kept[name] for name in ("bce", "squared_error") if name in kept},
         space=space,
         pixels=data.shape[0] * data.shape[1] * data.shape[2],
     )

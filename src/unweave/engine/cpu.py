@@ -17,7 +17,8 @@ def keep_memory() -> bool:
     """Tell glibc to keep freed memory of this process; True where that was possible (Linux, glibc), once a process.
 
     A training step allocates and frees activations of some 16 MB each; by default every one is mapped afresh and its
-    pages faulted in, which costs more than the arithmetic. Called when a training starts, never on import.
+    pages faulted in, which costs more than the arithmetic. Called when a training or an encoding starts, never
+    on import.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from unweave.data import DATASETS, dataset
+from unweave.data import DATASETS, WRAPPERS, dataset
 from unweave.data.base import Dataset, DataSpec
 from unweave.engine.cpu import default_precision
 from unweave.engine.plain import build, plain, settled, tagged, untagged
@@ -173,7 +173,7 @@ def from_json(values: Mapping[str, Any]) -> Complete:
         **{name: values[name] for name in names}
         | {
             "method": untagged(values["method"], METHODS, "method"),
-            "data": untagged(values["data"], DATASETS, "data set"),
+            "data": untagged(values["data"], {**DATASETS, **WRAPPERS}, "data set"),
             "network": None if network is None else untagged(network, BODIES, "network"),
             "optimiser": build(Adam, values["optimiser"]),
         }

@@ -7,6 +7,7 @@ operations. The integers and uniforms are equal bit for bit on CPU and GPU; Gaus
 from __future__ import annotations
 
 import math
+import sys
 import zlib
 
 import torch
@@ -22,14 +23,17 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
     """Four words of 32 bits for each counter of four words, held in int64 tensors that broadcast against the key's."""
-    a, b, c, d = counter
     k0, k1 = key
+    a, b, c, d = torch.broadcast_tensors(*counter, k0, k1)[:4]
     for _ in range(ROUNDS):
         # The product of two 32-bit words wraps into the sign of an int64; shifts and masks still read its bits right.
+        # Only words that are multiplied again must have nothing above 32 bits, so b and d are masked at the end.
         p0, p1 = a * MULTIPLIERS[0], c * MULTIPLIERS[1]
-        a, b, c, d = ((p1 >> 32) & MASK) ^ b ^ k0, p1 & MASK, ((p0 >> 32) & MASK) ^ d ^ k1, p0 & MASK
+        a = (p1 >> 32).bitwise_xor_(b).bitwise_xor_(k0).bitwise_and_(MASK)
+        c = (p0 >> 32).bitwise_xor_(d).bitwise_xor_(k1).bitwise_and_(MASK)
+        b, d = p1, p0
         k0, k1 = (k0 + WEYL[0]) & MASK, (k1 + WEYL[1]) & MASK
-    return a, b, c, d
+    return a, b & MASK, c, d & MASK
 
 
 def words(seeds: Tensor, step: int | Tensor, stream: str, count: int) -> Tensor:
@@ -64,13 +68,23 @@ def draw(seeds: Tensor, step: int | Tensor, stream: str, what: Draw, dtype: torc
         return torch.argsort(_long_words(seeds, step, stream, count).view(shape), dim=-1, stable=True)
     if what.kind == "uniform":
         return (words(seeds, step, stream, count) >> 8).to(dtype).mul(2.0**-24).view(shape)
+    if what.kind == "bytes":
+        return _bytes(seeds, step, stream, count).reshape(shape)
     if what.kind != "normal":
-        raise ValueError(f"unknown kind of noise {what.kind!r}; allowed: normal, uniform, permutation")
+        raise ValueError(f"unknown kind of noise {what.kind!r}; allowed: normal, uniform, bytes, permutation")
     pairs = words(seeds, step, stream, 2 * -(-count // 2)).to(torch.float64)
     u, angle = (pairs[:, 0::2] + 0.5) * 2.0**-32, pairs[:, 1::2] * (2 * math.pi * 2.0**-32)
     radius = torch.sqrt(-2 * torch.log(u))
     normals = torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], -1).flatten(1)
     return normals[:, :count].to(dtype).view(shape)
+
+
+def _bytes(seeds: Tensor, step: int | Tensor, stream: str, count: int) -> Tensor:
+    """(S, count) bytes, the words' lowest first: sixteen to one call of Philox, where uniform numbers take four."""
+    found = words(seeds, step, stream, -(-count // 4))
+    if sys.byteorder == "little":
+        return found.to(torch.int32).view(torch.uint8)[:, :count]
+    return torch.stack([(found >> shift & 255).to(torch.uint8) for shift in (0, 8, 16, 24)], -1).flatten(1)[:, :count]
 
 
 def _long_words(seeds: Tensor, step: int | Tensor, stream: str, count: int) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from unweave.data import DATASETS
+from unweave.data import DATASETS, WRAPPERS
 from unweave.data.base import Dataset
 from unweave.names import known
 from unweave.types import UserError
@@ -108,7 +108,9 @@ def typed(hint: Any, value: Any, where: str) -> Any:
         if isinstance(value, hint):
             return settled(value) if is_dataclass(value) else value
         if isinstance(value, Mapping) and is_dataclass(hint):
-            return untagged(value, DATASETS, "data set") if issubclass(hint, Dataset) else build(hint, value)
+            if not issubclass(hint, Dataset):
+                return build(hint, value)
+            return untagged(value, {**DATASETS, **WRAPPERS}, "data set")
     raise UserError(f"{where} = {value!r}; allowed: {WORDS.get(hint, getattr(hint, '__name__', hint))}")
 
 

@@ -24,7 +24,7 @@ MEMBERS = 3
 STAGES = 16
 """As many periods of a schedule as a run goes through, at most one stage a latent."""
 CLOSE = 1e-9
-KINDS = ("normal", "uniform", "permutation")
+KINDS = ("normal", "uniform", "bytes", "permutation")
 BODY = MLP((16,))
 
 

@@ -1,0 +1,119 @@
+"""Known factors of the user's own images, from a table (CSV)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unweave.data.factors import Factors
+from unweave.names import hint
+from unweave.types import UserError
+
+LARGEST = 1 << 27
+"""Bytes of the largest table that is read."""
+MOST = 64
+"""Factors in a table."""
+FILE = "file"
+"""Name of the column that says which picture a line is about."""
+
+
+def read_labels(path: Path, names: Sequence[str], without: Sequence[str] = ()) -> tuple[Factors, NDArray[np.int64]]:
+    """Factors and levels (N, F) of pictures, from a CSV file with a column ``file`` and one column a factor.
+
+    A factor's levels are its different values, in the order of numbers where all are numbers, else in that of texts.
+
+    Args:
+        path: the table, UTF-8, separated by commas (or semicolons or tabs, if its first line is).
+        names: of the pictures, in order; each must be in the table.
+        without: names that may be in the table and are passed over.
+
+    Raises:
+        UserError: one line that names the table and what is wrong with it.
+    """
+    header, lines = _table(path)
+    if FILE not in header or len(set(header)) < len(header) or not 2 <= len(header) <= MOST + 1 or "" in header:
+        raise UserError(
+            f"{path}: columns {', '.join(map(repr, header[:8]))}; allowed: {FILE!r} and 1 to {MOST} factors, each once"
+        )
+    at = header.index(FILE)
+    wanted = {name: place for place, name in enumerate(names)}
+    passed = set(without)
+    found: list[list[str] | None] = [None] * len(names)
+    for number, line in enumerate(lines, 2):
+        if not any(line):
+            continue
+        if len(line) != len(header):
+            raise UserError(
+                f"{path}: line {number} has {len(line)} columns; expected {len(header)}, as in the first line"
+            )
+        name = line[at].strip().replace("\\", "/").removeprefix("./")
+        place = wanted.get(name)
+        if place is None and name not in passed:
+            near = hint(name[:80], names[:2000])
+            raise UserError(f"{path}: line {number}: no picture {name[:80]!r} in the folder{near}")
+        if place is None:
+            continue
+        if found[place] is not None:
+            raise UserError(f"{path}: line {number}: picture {name[:80]!r} a second time")
+        found[place] = [value.strip() for column, value in enumerate(line) if column != at]
+    missing = [name for name, values in zip(names, found, strict=True) if values is None]
+    if missing:
+        raise UserError(f"{path}: no line for {len(missing):,} pictures, {missing[0]!r} among them; expected all")
+    columns = list(zip(*(values for values in found if values is not None), strict=True))
+    factors = [name for name in header if name != FILE]
+    sizes, levels = [], []
+    for name, column in zip(factors, columns, strict=True):
+        size, one = _levels(path, name, column)
+        if size < 2:
+            raise UserError(f"{path}: factor {name!r} is the same for all pictures; expected two values or more")
+        sizes.append(size)
+        levels.append(one)
+    return Factors(tuple(factors), tuple(sizes)), np.stack(levels, axis=1)
+
+
+def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UserError(f"{path}: larger than {LARGEST >> 20} MiB; allowed: a table of factors")
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error}); expected a table of factors") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: no text in UTF-8; expected a table of factors (CSV)") from None
+    first = text.partition("\n")[0]
+    separator = max(",;\t", key=first.count)
+    try:
+        header, *lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise UserError(f"{path}: no table of factors ({error})") from None
+    return [name.strip() for name in header], lines
+
+
+def _levels(path: Path, name: str, column: Sequence[str]) -> tuple[int, NDArray[np.int64]]:
+    different = set(column)
+    if "" in different:
+        raise UserError(f"{path}: factor {name!r} is empty for some pictures; expected a value for each")
+    numbers = {value: _number(value) for value in different}
+    if all(number is not None for number in numbers.values()):
+        order = sorted({number for number in numbers.values() if number is not None})
+        place = {number: level for level, number in enumerate(order)}
+        levels = [place[number] for value in column if (number := numbers[value]) is not None]
+        return len(order), np.array(levels, np.int64)
+    known = {value: level for level, value in enumerate(sorted(different))}
+    return len(known), np.array([known[value] for value in column], np.int64)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,131 @@
+"""Some of a data set's images, chosen by a rule: what splits and correlated sets have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unweave.data.base import Dataset, Images
+from unweave.data.factors import Factors
+from unweave.data.subset import Subset, SubsetImages
+from unweave.types import UserError
+
+Levels = NDArray[np.int64]
+
+
+class Part(Dataset):
+    """Some rows of another data set, in its order; factors, levels and nuisance noise are those of the whole set.
+
+    Row r of the part is row ``chosen()[r]`` of the whole. ``Images.levels`` and ``Images.index`` connect rows and
+    levels.
+    """
+
+    of: Dataset
+    """The whole set."""
+
+    @abstractmethod
+    def choose(self) -> NDArray[np.int64]:
+        """Rows of the whole set, in order, each at most once. Raises UserError for a rule that cannot be followed."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
+        """That of the whole set."""
+        return self.of.shape
+
+    @property
+    def likelihood(self) -> str:  # type: ignore[override]
+        """That of the whole set."""
+        return self.of.likelihood
+
+    @property
+    def licence(self) -> str:  # type: ignore[override]
+        """That of the whole set."""
+        return self.of.licence
+
+    @property
+    def needs_files(self) -> bool:  # type: ignore[override]
+        """Whether the whole set does."""
+        return self.of.needs_files
+
+    @property
+    def factors(self) -> Factors | None:
+        """Those of the whole set, with all their levels."""
+        return self.of.factors
+
+    @property
+    def rows(self) -> int:
+        """Number of images chosen."""
+        return len(chosen(self))
+
+    def find(self, root: Path | None = None) -> Path | None:
+        """The file of the whole set."""
+        return self.of.find(root)
+
+    def prepare(self, root: Path | None = None, tell: Callable[[str], None] | None = None) -> Path | None:
+        """Prepares the whole set."""
+        return self.of.prepare(root, tell)
+
+    def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
+        """The images of the whole set, of which only these are reached.
+
+        Raises:
+            UserError: a rule that cannot be followed or leaves no image, or what the whole set refuses.
+        """
+        rows = torch.tensor(chosen(self), device=device)
+        return SubsetImages(self.of.open(root, device), rows)
+
+
+@lru_cache(maxsize=16)
+def chosen(part: Part) -> NDArray[np.int64]:
+    """Which rows of the whole set a part has; worked out once.
+
+    Raises:
+        UserError: a rule that cannot be followed, or one that leaves no image.
+    """
+    rows = part.choose()
+    if not len(rows):
+        raise UserError(f"{part.name} of {part.of.name}: none of {part.of.rows:,} images is left; allowed: a wider one")
+    rows.setflags(write=False)
+    return rows
+
+
+@lru_cache(maxsize=4)
+def all_levels(data: Dataset) -> Levels:
+    """(N, F) levels of all images of a set, read off their row numbers where every combination has one image.
+
+    Raises:
+        UserError: no factors, or files that are not where ``UNWEAVE_DATA`` says.
+    """
+    if data.factors is None:
+        raise UserError(f"{data.name} has no factors to choose images by; allowed: a data set with factors")
+    if isinstance(data, Part):
+        return all_levels(data.of)[chosen(data)]
+    if isinstance(data, Subset):
+        return all_levels(data.of)[np.asarray(data.chosen)]
+    if data.rows == data.factors.count:
+        return np.stack(np.unravel_index(np.arange(data.rows), data.factors.sizes), axis=1).astype(np.int64)
+    return data.open().levels(torch.arange(data.rows)).cpu().numpy()
+
+
+def scattered(seed: int, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
+    """A number in [0, 1) for each whole number, without order: a function of the two only, the same on every machine.
+
+    The finalizer of SplitMix64 (Steele, Lea and Flood, 2014, "Fast splittable pseudorandom number generators").
+    """
+    start = _finalised(np.array([seed], dtype=np.uint64) + np.uint64(1))
+    mixed = _finalised(numbers.astype(np.uint64) + start)
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _finalised(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    z = numbers * np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+    found: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return found

@@ -1,0 +1,205 @@
+"""Images that lie in a table of bytes: in memory, mapped from a file, or on the card when they fit there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unweave.data.base import Dataset, Images
+from unweave.data.factors import Factors
+from unweave.data.files import not_found
+from unweave.types import UserError
+
+FITS = 0.6
+"""Largest part of a card's free memory that a data set may take; larger ones stay here and are sent batch by batch."""
+PIECE = 1 << 26
+"""Bytes sent to a card at a time."""
+APART = 0.02
+"""How far a set's channel means may be from the published ones, which were taken after somebody else's resizing."""
+
+_tables: WeakValueDictionary[tuple[Any, ...], Table] = WeakValueDictionary()
+"""What is held open, shared by everything that opens the same files in the same way."""
+
+
+class Table:
+    """(N, H, W, C) bytes and, if there are any, (N, F) levels; may be shared."""
+
+    def __init__(self, pixels: NDArray[np.uint8], levels: NDArray[Any] | None = None) -> None:
+        self.pixels, self.levels = pixels, levels
+        self.card: dict[str, Tensor] = {}
+
+    def on(self, device: torch.device) -> Tensor | None:
+        """The pixels on a card, put there once; None on the CPU, and where they do not fit."""
+        if device.type == "cpu":
+            return None
+        name = str(device)
+        if name not in self.card and fits(self.pixels.nbytes, device):
+            whole = torch.empty(self.pixels.shape, dtype=torch.uint8, device=device)
+            step = max(1, PIECE // max(1, self.pixels[:1].nbytes))
+            for start in range(0, len(self.pixels), step):
+                whole[start : start + step] = torch.from_numpy(np.array(self.pixels[start : start + step])).to(device)
+            self.card[name] = whole
+        return self.card.get(name)
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether so many bytes may be put on the device."""
+    if device.type != "cuda":
+        return True
+    return size <= FITS * torch.cuda.mem_get_info(device)[0]
+
+
+def shared(paths: Sequence[Path], how: object, make: Callable[[], Table]) -> Table:
+    """What ``make`` returns, made once for as long as somebody holds it and the files do not change.
+
+    Args:
+        paths: files it is made of.
+        how: everything else that it depends on.
+        make: reads the files.
+    """
+    states = [(path, path.stat()) for path in paths]
+    key = (*((str(path.resolve()), state.st_mtime_ns, state.st_size) for path, state in states), repr(how))
+    table = _tables.get(key)
+    if table is None:
+        _tables[key] = table = make()
+    return table
+
+
+class StoredImages(Images):
+    """Images out of a table of bytes.
+
+    Rows and levels belong together in one of three ways: row = index of the levels (every combination once); with
+    ``copies``, that many consecutive rows for every combination, in order; or as the table's ``levels`` say.
+
+    Args:
+        table: the images.
+        factors: their factors, or None.
+        source: where they come from.
+        device: where batches are wanted.
+        chosen: which rows of the table these images are, in order; all when None.
+        copies: images of each combination of levels, where the table has no levels of its own.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        factors: Factors | None,
+        source: str,
+        device: torch.device,
+        chosen: NDArray[np.int64] | None = None,
+        copies: int = 1,
+    ) -> None:
+        self.table, self.factors, self.source, self.device, self.copies = table, factors, source, device, copies
+        self.rows = len(table.pixels) if chosen is None else len(chosen)
+        self.chosen = None if chosen is None else torch.from_numpy(chosen)
+        self.card = table.on(device)
+        self.known: Tensor | None = None
+        self._sorted: tuple[Tensor, Tensor] | None = None
+        if table.levels is not None and factors is not None:
+            levels = table.levels if chosen is None else table.levels[chosen]
+            self.known = torch.from_numpy(np.ascontiguousarray(levels, np.int64)).to(device)
+
+    def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+        """(N,) row numbers -> (N, C, H, W) float32, whole levels of 255; ``draws`` is not used."""
+        if self.card is not None:
+            rows = rows.to(self.device)
+            if self.chosen is not None:
+                self.chosen = self.chosen.to(self.device)
+                rows = self.chosen[rows]
+            found = self.card.index_select(0, rows)
+        else:
+            rows = rows.cpu()
+            if bool(((rows < 0) | (rows >= self.rows)).any()):
+                raise IndexError(f"row numbers {rows.tolist()[:8]} …; allowed are 0 to {self.rows - 1}")
+            if self.chosen is not None:
+                rows = self.chosen[rows]
+            found = torch.from_numpy(np.take(self.table.pixels, rows.numpy(), axis=0))
+            if self.device.type == "cuda":
+                found = found.pin_memory()
+            found = found.to(self.device, non_blocking=True)
+        pixels = found.permute(0, 3, 1, 2)
+        return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+    def levels(self, rows: Tensor) -> Tensor:
+        """(N,) row numbers -> (N, F) levels."""
+        if self.factors is None:
+            return rows.new_zeros((len(rows), 0), dtype=torch.int64)
+        if self.known is None:
+            return self.factors.levels(rows.long() // self.copies)
+        return self.known.to(rows.device).index_select(0, rows)
+
+    def index(self, levels: Tensor) -> Tensor:
+        """(N, F) levels -> (N,) row numbers; of several images with the same levels the first.
+
+        Raises:
+            UserError: no factors, a level outside its factor, or a combination of which there is no image.
+        """
+        factors = self.factors
+        if factors is None:
+            raise UserError("this data set has no factors, so no image can be asked for by its levels")
+        wanted = factors.index(levels.long())
+        if self.known is None:
+            return wanted * self.copies
+        if self._sorted is None:
+            held, order = torch.sort(factors.index(self.known), stable=True)
+            self._sorted = held, order
+        held, order = (one.to(levels.device) for one in self._sorted)
+        place = torch.searchsorted(held, wanted).clamp(max=self.rows - 1)
+        missing = (held[place] != wanted).nonzero().flatten()
+        if len(missing):
+            words = ", ".join(str(one) for one in levels[missing[0]].tolist()[:12])
+            raise UserError(f"no image has levels ({words}{', …' if levels.shape[1] > 12 else ''}); not all exist here")
+        return order[place]
+
+
+def missing(data: Dataset, root: Path | None) -> UserError:
+    """What to say where a set's files are not found."""
+    return not_found(data.name, data.files, data.published, root)
+
+
+def state(path: Path) -> list[Any]:
+    """Name, size and time of change of a file, by which a cache knows it again."""
+    found = path.stat()
+    return [path.name, found.st_size, found.st_mtime_ns]
+
+
+def check_table(data: Dataset, images: Images, means: tuple[float, ...] | None = None) -> list[str]:
+    """Reads every image; readable lines of what was found.
+
+    Args:
+        data: the data set.
+        images: the same, opened.
+        means: of each channel over the whole published set, where that is known.
+
+    Raises:
+        UserError: levels that do not lead back to themselves, or other means.
+    """
+    digest, total, count = hashlib.sha256(), np.zeros(data.shape[0]), 0
+    for rows in torch.arange(images.rows).split(1024):
+        pixels = images.batch(rows, {}).mul_(255).round_().to(torch.uint8).numpy()
+        digest.update(pixels.tobytes())
+        total += pixels.sum((0, 2, 3), dtype=np.int64)
+        count += len(pixels)
+        if images.factors is not None:
+            levels = images.levels(rows)
+            if not torch.equal(images.levels(images.index(levels)), levels):
+                raise UserError(f"{data.name}: levels from row {int(rows[0])} on do not lead back to themselves")
+    found = total / (255 * count * data.shape[1] * data.shape[2])
+    if means is not None and not np.allclose(found, means, rtol=0, atol=APART):
+        raise UserError(f"{data.name}: channel means {_words(found)}; the published set's are {_words(means)}")
+    return [
+        f"{data.name}: {count:,} images of {data.shape}, {images.source}",
+        f"means {_words(found)}{'' if means is None else ' as published'}; sha256 of the pixels {digest.hexdigest()}",
+    ]
+
+
+def _words(means: Iterable[float]) -> str:
+    return " ".join(f"{mean:.5f}" for mean in means)

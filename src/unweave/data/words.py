@@ -1,0 +1,144 @@
+"""A data set in words: a name or a folder, then what becomes of it, as ``--data`` takes it.
+
+``dsprites``, ``triangle:noisy``, ``dsprites:gaussian=pos_x,pos_y,0.2``, ``dsprites:without=shape=2,pos_x=16-31``,
+``photos:grey:size=32``, ``shapes3d:train``. Steps are taken from left to right: a rule of ``STEPS`` or a setting of the
+data set so far, ``name=value`` (``name`` alone switches one on).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TypeVar, get_args, get_type_hints
+
+from unweave.data.base import Dataset
+from unweave.data.correlated import FORMS, Correlated
+from unweave.data.folder import Folder
+from unweave.data.split import PARTS, HeldOut, Split
+from unweave.data.variants import Color, Noisy, Scream
+from unweave.names import hint
+from unweave.types import UserError
+
+T = TypeVar("T")
+STEPS: Mapping[str, str] = {
+    "color": "color: shapes in colour",
+    "noisy": "noisy: noise behind shapes",
+    "scream": "scream or scream=PICTURE: a picture behind shapes",
+    "gaussian": "gaussian=FACTOR,FACTOR,SIGMA: factors that follow each other",
+    "band": "band=FACTOR,FACTOR,WIDTH: factors that follow each other, none far off",
+    "without": "without=FACTOR=LEVELS,…: no images with these levels together (LEVELS: 2, 0-4 or 1+5)",
+    "only": "only=FACTOR=LEVELS,…: these images alone",
+    "train": "train, train=FRACTION or train=FRACTION,SEED: a random part, 0.9 of the images",
+    "test": "test, test=FRACTION or test=FRACTION,SEED: the rest of them",
+}
+"""Every step and what it does."""
+
+
+def spoken(text: str, table: Mapping[str, type[Dataset]]) -> Dataset:
+    """The data set that a text describes.
+
+    A name in ``table`` comes first, then a folder on the disk; one of the same name is ``./name``.
+
+    Raises:
+        UserError: an unknown name or step, or a step that does not fit.
+
+    >>> from unweave.data import DATASETS
+    >>> spoken("triangle:test=0.8", DATASETS)
+    Split(of=Triangle(author_labels=False, angle_noise=0.0), part='test', fraction=0.8, seed=0)
+    """
+    start, steps = _start(text, table)
+    found = start
+    for step in steps:
+        name, equals, value = step.partition("=")
+        given = value if equals else None
+        settings = {one.name.replace("_", "-"): one.name for one in fields(found)}
+        if name in STEPS:
+            found = _step(found, name, given, text)
+        elif name in settings:
+            found = _set(found, settings[name], given, f"{text}: {name}")
+        else:
+            allowed = [*STEPS, *(f"{setting}=…" for setting in settings)]
+            near = hint(name, [*STEPS, *settings])
+            raise UserError(f"{text}: unknown step {name!r}{near} (allowed: {', '.join(allowed)})")
+    return found
+
+
+def _start(text: str, table: Mapping[str, type[Dataset]]) -> tuple[Dataset, list[str]]:
+    name, *steps = text.split(":")
+    if name in table:
+        return table[name](), steps
+    # A colon may also be part of a path.
+    parts = text.split(":")
+    for count in range(len(parts), 0, -1):
+        path = ":".join(parts[:count])
+        if path and Path(path).expanduser().is_dir():
+            return Folder(Path(path).expanduser().absolute()), parts[count:]
+    if any(mark in name for mark in (os.sep, "/", "~")):
+        raise UserError(f"{name}: no such folder; allowed: a folder of pictures, or one of {', '.join(table)}")
+    raise UserError(
+        f"unknown data set {name!r}{hint(name, table)} (allowed: {', '.join(table)}, or a folder of pictures)"
+    )
+
+
+def _step(of: Dataset, name: str, value: str | None, text: str) -> Dataset:
+    where = f"{text}: {STEPS[name]}"
+    if name == "color" and value is None:
+        return Color(of)
+    if name == "noisy" and value is None:
+        return Noisy(of)
+    if name == "scream":
+        return Scream(of, None if value is None else Path(value).expanduser().absolute())
+    if name in FORMS and value is not None:
+        *names, width = value.split(",")
+        return Correlated(of, tuple(names), name, _as(float, width, where))
+    if name in ("without", "only") and value is not None:
+        return HeldOut(of, (_combination(value, where),), "train" if name == "without" else "test")
+    if name in PARTS:
+        fraction, _, seed = (value or "0.9").partition(",")
+        return Split(of, name, _as(float, fraction, where), _as(int, seed or "0", where))
+    raise UserError(f"{where}; given: {name}{'' if value is None else f'={value}'}")
+
+
+def _set(of: Dataset, name: str, value: str | None, where: str) -> Dataset:
+    """A copy with one setting changed."""
+    hint_ = get_type_hints(type(of))[name]
+    kinds = [one for one in (get_args(hint_) or (hint_,)) if one in (bool, int, float, str, Path)]
+    found: object
+    if bool in kinds:
+        if value not in (None, "yes", "no"):
+            raise UserError(f"{where}; given: {value!r}; allowed: yes, no, or nothing for yes")
+        found = value != "no"
+    elif not kinds or value is None or not value:
+        raise UserError(f"{where}: {'needs a value' if kinds else 'cannot be set in words'}")
+    elif Path in kinds:
+        inside = (of.path if isinstance(of, Folder) else Path()) / value
+        found = inside if inside.is_file() else Path(value).expanduser().absolute()
+    else:
+        found = _as(kinds[0], value, where)
+    return replace(of, **{name: found})
+
+
+def _combination(value: str, where: str) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    found = []
+    for pair in value.split(","):
+        factor, equals, levels = pair.partition("=")
+        if not equals:
+            raise UserError(f"{where}; given: {pair!r}")
+        several: list[int] = []
+        for part in levels.split("+"):
+            low, dash, high = part.partition("-")
+            first, last = _as(int, low, where), _as(int, high if dash else low, where)
+            if not 0 <= first <= last <= 1_000_000:
+                raise UserError(f"{where}; given: levels {part!r}")
+            several += range(first, last + 1)
+        found.append((factor, tuple(several)))
+    return tuple(found)
+
+
+def _as(kind: Callable[[str], T], text: str, where: str) -> T:
+    try:
+        return kind(text)
+    except ValueError:
+        raise UserError(f"{where}; given: {text!r}") from None

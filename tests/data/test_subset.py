@@ -1,0 +1,66 @@
+"""Some of a data set's images, as a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from unweave import Experiment, UserError, fit, load
+from unweave.data import DSprites, Subset, Triangle
+from unweave.networks import MLP
+from unweave.testing import check_dataset
+from unweave.testing.dots import Dots
+
+
+@pytest.mark.parametrize("whole", [Triangle(), Triangle(angle_noise=20.0), DSprites()], ids=repr)
+def test_it_keeps_the_rules_of_a_data_set(whole: Triangle | DSprites) -> None:
+    check_dataset(Subset(whole, (3, 1, 30, 17, 5)))
+
+
+@pytest.mark.parametrize("haze", [0.0, 0.5])
+def test_its_images_and_levels_are_those_of_the_whole(haze: float) -> None:
+    whole, chosen = Dots(haze), (7, 2, 30)
+    images, part = whole.open(), Subset(whole, chosen).open()
+    noise = {"haze": torch.rand(2, 8, 8)} if haze else {}
+    rows = torch.tensor([2, 0])
+    assert torch.equal(part.batch(rows, noise), images.batch(torch.tensor([30, 7]), noise))
+    assert torch.equal(part.levels(rows), images.levels(torch.tensor([30, 7])))
+    assert part.index(images.levels(torch.tensor([2]))).tolist() == [1]
+    with pytest.raises(UserError, match="only 3 of 32 combinations"):
+        part.index(images.levels(torch.tensor([8])))
+
+
+def test_along_one_factor_only_that_one_changes() -> None:
+    whole = DSprites()
+    for name, size in zip(whole.factors.names, whole.factors.sizes, strict=True):
+        part = Subset.along(whole, name, 123_456)
+        levels = part.open().levels(torch.arange(part.rows))
+        column = whole.factors.position(name)
+        assert levels[:, column].tolist() == list(range(size))
+        others = [k for k in range(5) if k != column]
+        assert torch.equal(levels[:, others], whole.factors.levels(torch.tensor([123_456]))[:, others].expand(size, -1))
+
+
+@pytest.mark.parametrize("chosen", [(), (1, 1), (32,), (-1,)])
+def test_rows_that_are_not_there(chosen: tuple[int, ...]) -> None:
+    with pytest.raises(UserError, match=r"subset: .* allowed: one or more, each once, from 0 to 31"):
+        Subset(Dots(), chosen).open()
+
+
+def test_factors_that_cannot_be_moved_alone() -> None:
+    with pytest.raises(UserError, match="no image has"):
+        Subset.along(Triangle(), "orientation", 5)
+    with pytest.raises(UserError, match="unknown factor 'colour'"):
+        Subset.along(DSprites(), "colour", 0)
+    with pytest.raises(UserError, match="rows 0 to 31"):
+        Subset.along(Dots(), "row", 32)
+
+
+def test_a_run_on_it_comes_back_from_its_folder(tmp_path: Path) -> None:
+    experiment = Experiment("beta-vae", Subset(Triangle(), (3, 1, 4)), network=MLP((8,)), batch=2, steps=2)
+    run = load(fit(experiment, out=tmp_path).folder.path)
+    assert run.data == Subset(Triangle(), (3, 1, 4)) and run.step == 2
+    assert run.codes().levels.tolist() == Triangle().open().levels(torch.tensor([3, 1, 4])).tolist()
+    assert experiment.key != Experiment("beta-vae", Triangle(), network=MLP((8,)), batch=2, steps=2).key
