@@ -18,16 +18,22 @@ class Metric(ABC):
     better: ClassVar[str] = "higher"
     """``higher`` or ``lower``: which values are better."""
     reads: ClassVar[str] = "factors"
-    """What the codes must carry: ``factors`` (levels) or ``distortion`` (reconstruction errors)."""
+    """What the codes must carry beside the means: ``factors`` (levels), ``distortion`` (reconstruction errors), or
+    nothing (``codes``)."""
 
     @property
     def label(self) -> str:
         """What its score is kept under: the name, and more where a setting makes numbers that must not be mixed."""
         return self.name
 
+    @property
+    def posteriors(self) -> bool:
+        """Whether, with these settings, the codes must carry log-variances as well."""
+        return False
+
     @abstractmethod
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
-        """Score the codes. Raises UserError when they lack what the metric needs (factors, distortion)."""
+        """Score the codes. Raises UserError when they lack what the metric needs (factors, distortion, widths)."""
 
     def settings(self, codes: Codes, seed: int) -> dict[str, Any]:
         """Every setting that made a score: the fields, the seed, how many images and latents were read."""

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 from unweave.metrics.base import Metric
 from unweave.metrics.boosting import boost
 from unweave.metrics.checks import at_least, threads
+from unweave.metrics.lasso import lasso
+from unweave.metrics.logistic import quietly
 from unweave.metrics.rows import Floats, Ints, generator, split, table
 from unweave.names import known
 from unweave.references import LOCATELLO_2019
-from unweave.types import Codes, Reference, Score
+from unweave.types import Codes, Reference, Score, UserError
 
+ESTIMATORS = ("boosting", "fast", "lasso")
 _FLOOR = 1e-11
 """Added to every importance before the entropy, as the published numbers were made."""
 
@@ -26,9 +29,9 @@ class Importance(NamedTuple):
     matrix: Floats
     """(D, F) importance of latent d for factor k."""
     train: Floats
-    """(F,) accuracy on the training rows."""
+    """(F,) accuracy on the training rows; for lasso R², against the mean level of the training rows."""
     test: Floats
-    """(F,) accuracy on the test rows."""
+    """(F,) the same on the test rows; R² may be negative there."""
     names: tuple[str, ...]
     """The F factors."""
     notes: dict[str, Any]
@@ -48,16 +51,23 @@ class DCI(Metric):
     Args:
         estimator: ``boosting``, scikit-learn's GradientBoostingClassifier with its defaults, is what most publications
             used; ``fast`` is the same algorithm on 64 quantile groups a latent, some twenty-five times quicker
-            (docs/metrics/dci.md has the measured agreement).
+            (docs/metrics/dci.md has the measured agreement). ``lasso``, one of the two of Eastwood & Williams (2018):
+            linear regression of the level number with an L1 penalty, latents and levels standardised,
+            R_dk = |coefficient|; exact copies of a latent share its coefficient evenly.
         train: training rows.
         test: test rows, none of them a training row; both shrink in proportion when there are fewer images.
         n_jobs: factors worked on at once, as in joblib: −1 for one a processor. Never changes the score.
+        alpha: strength of the lasso's penalty; the settings of other estimators record None.
 
     Parts: ``disentanglement``, ``completeness``, ``informativeness``, ``informativeness_train``, and
-    ``informativeness.NAME`` of each factor. A factor with a single level among the training rows is left out and named
-    in the settings.
+    ``informativeness.NAME`` of each factor. For ``lasso`` these are R² in place of accuracies, 0 where it is
+    negative, and the paper's error follows: ``nrmse`` and ``nrmse.NAME``, the root of the mean squared error on the
+    test rows, where 1 is that of always naming the training rows' mean level; lower is better. The settings say which
+    under ``informativeness_measure``. A factor with a single level among the training rows is left out and named in
+    the settings.
 
-    Raises UserError for codes without factors, fewer than 10 images, or an unknown estimator.
+    Raises UserError for codes without factors, fewer than 10 images, an unknown estimator, or an alpha that is not
+    above 0.
 
     >>> import torch
     >>> levels = torch.cartesian_prod(torch.arange(3), torch.arange(3), torch.arange(20))[:, :2]
@@ -87,14 +97,15 @@ class DCI(Metric):
         LOCATELLO_2019,
     )
 
-    estimator: Literal["boosting", "fast"] = "boosting"
+    estimator: Literal["boosting", "fast", "lasso"] = "boosting"
     train: int = 10_000
     test: int = 5_000
     n_jobs: int = -1
+    alpha: float = 0.02
 
     @property
     def label(self) -> str:
-        """``dci`` as publications compute it, ``dci-fast`` for the fast estimator."""
+        """``dci`` as most publications compute it, ``dci-fast`` and ``dci-lasso`` for the other estimators."""
         return self.name if self.estimator == "boosting" else f"{self.name}-{self.estimator}"
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
@@ -102,10 +113,16 @@ class DCI(Metric):
         parts = {
             "disentanglement": disentanglement(found.matrix),
             "completeness": completeness(found.matrix),
-            "informativeness": float(found.test.mean()),
-            "informativeness_train": float(found.train.mean()),
+            "informativeness": float(np.maximum(found.test, 0).mean()),
+            "informativeness_train": float(np.maximum(found.train, 0).mean()),
         }
-        parts |= {f"informativeness.{name}": float(share) for name, share in zip(found.names, found.test, strict=True)}
+        parts |= {
+            f"informativeness.{name}": float(max(share, 0)) for name, share in zip(found.names, found.test, strict=True)
+        }
+        if self.estimator == "lasso":
+            error = np.sqrt(1 - found.test)
+            parts |= {"nrmse": float(error.mean())}
+            parts |= {f"nrmse.{name}": float(one) for name, one in zip(found.names, error, strict=True)}
         settings = {**self.settings(codes, seed), **found.notes}
         del settings["n_jobs"]
         return Score(parts["disentanglement"], parts, settings)
@@ -114,27 +131,40 @@ class DCI(Metric):
         """The matrix behind the score: (D, F) importances and the accuracies of each factor."""
         import sklearn
 
-        known(self.estimator, ("boosting", "fast"), "estimator of DCI")
+        known(self.estimator, ESTIMATORS, "estimator of DCI")
         at_least("DCI", 5, train=self.train, test=self.test)
+        if not 0 < self.alpha < np.inf:
+            raise UserError(f"DCI: alpha = {self.alpha}; allowed is above 0")
         rows = table(codes, "DCI")
         train, test = split(len(rows.z), self.train, self.test, seed)
         rows = rows.without(np.ptp(rows.levels[train], axis=0) == 0, "DCI")
-        work = _boosting if self.estimator == "boosting" else _fast
-        seeds = generator(seed, "classifier").integers(2**31, size=codes.levels.shape[1]).tolist()
-        arguments = [(rows.z[train], rows.levels[train, k], rows.z[test], seeds[k]) for k in range(len(rows.names))]
-        fits = threads("DCI", work, arguments, self.n_jobs)
-        hits = [
-            (np.mean(fit_train == rows.levels[train, k]), np.mean(fit_test == rows.levels[test, k]))
-            for k, (_, fit_train, fit_test) in enumerate(fits)
+        halves = [
+            (rows.z[train], rows.levels[train, k], rows.z[test], rows.levels[test, k]) for k in range(len(rows.names))
         ]
-        shares = np.array(hits, dtype=np.float64)
+        seeds = generator(seed, "classifier").integers(2**31, size=codes.levels.shape[1]).tolist()
         notes = {
             "train": len(train),
             "test": len(test),
             "images": len(train) + len(test),
             "sklearn": sklearn.__version__,
+            "alpha": None,
+            "informativeness_measure": "accuracy",
             **rows.notes,
         }
+        if self.estimator == "lasso":
+            notes |= {"alpha": self.alpha, "informativeness_measure": "r2"}
+            with quietly():
+                fits = threads("DCI", lasso, [(*each, self.alpha) for each in halves], self.n_jobs)
+            notes["not_converged"] = sum(not one.converged for one in fits)
+            shares = np.array([(one.train, one.test) for one in fits])
+        else:
+            work = _boosting if self.estimator == "boosting" else _fast
+            fits = threads("DCI", work, [(*each[:3], seeds[k]) for k, each in enumerate(halves)], self.n_jobs)
+            hits = [
+                (np.mean(told == levels), np.mean(told_test == levels_test))
+                for (_, told, told_test), (_, levels, _, levels_test) in zip(fits, halves, strict=True)
+            ]
+            shares = np.array(hits, dtype=np.float64)
         return Importance(np.stack([fit[0] for fit in fits], axis=1), shares[:, 0], shares[:, 1], rows.names, notes)
 
 
@@ -156,15 +186,25 @@ def completeness(matrix: NDArray[Any]) -> float:
     return _concentration(np.asarray(matrix, dtype=np.float64).T)
 
 
+def concentrations(matrix: NDArray[Any]) -> Floats:
+    """(D,) 1 − H_F(R_d·) of each row of a (D, F) importance matrix: 1 for a row with one entry, 0 for an even one.
+
+    >>> concentrations(np.array([[2.0, 0.0], [1.0, 1.0], [0.0, 0.0]])).round(6).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    p = np.asarray(matrix, dtype=np.float64) + _FLOOR
+    if p.shape[1] == 1:
+        return np.ones(len(p))  # one choice only: nothing to divide
+    p = p / p.sum(1, keepdims=True)
+    return np.maximum(1 + (p * np.log(p)).sum(1) / np.log(p.shape[1]), 0.0)
+
+
 def _concentration(matrix: Floats) -> float:
     """Weighted mean over rows of 1 − entropy of the row in base of its length."""
     if matrix.shape[1] == 1:
-        return 1.0  # one choice only: nothing to divide
-    p = matrix + _FLOOR
-    p = p / p.sum(1, keepdims=True)
-    each = 1 + (p * np.log(p)).sum(1) / np.log(matrix.shape[1])
+        return 1.0
     weights = matrix.sum(1) if matrix.sum() > 0 else np.ones(len(matrix))
-    return float((weights * np.maximum(each, 0.0)).sum() / weights.sum())
+    return float((weights * concentrations(matrix)).sum() / weights.sum())
 
 
 def _boosting(z: Floats, levels: Ints, test: Floats, seed: int) -> tuple[Floats, Ints, Ints]:

@@ -16,6 +16,9 @@ from unweave.metrics.dci import DCI
 from unweave.metrics.rows import generator
 from unweave.types import Codes, Score
 
+_NARROW = -6.0
+"""Log-variance of a perfect code: a twentieth of the distance between two levels."""
+
 
 def perfect(codes: Codes) -> Codes:
     """The code in which latent k equals factor k's level: as many latents as factors, same images.
@@ -24,19 +27,23 @@ def perfect(codes: Codes) -> Codes:
     [[0.0, 1.0], [1.0, 0.0]]
     """
     codes.need_factors("perfect")
-    return codes._replace(mean=codes.levels.to(torch.float64), logvar=None, blocks=(), distortion={}, pixels=0)
+    mean = codes.levels.to(torch.float64)
+    logvar = None if codes.logvar is None else torch.full_like(mean, _NARROW)
+    return codes._replace(mean=mean, logvar=logvar, blocks=(), distortion={}, pixels=0)
 
 
 def noise(codes: Codes, seed: int = 0) -> Codes:
-    """The code that knows nothing: independent N(0, 1) numbers, as many latents as the codes have, same images."""
+    """The code that knows nothing: independent N(0, 1) numbers, as many latents as the codes have, same images, and
+    posteriors as wide as those of the codes."""
     drawn = torch.from_numpy(generator(seed, "noise").standard_normal(tuple(codes.mean.shape)))
-    return codes._replace(mean=drawn, logvar=None, blocks=(), distortion={}, pixels=0)
+    logvar = None if codes.logvar is None else codes.logvar.to(torch.float64)
+    return codes._replace(mean=drawn, logvar=logvar, blocks=(), distortion={}, pixels=0)
 
 
 def ceiling(metric: Metric, codes: Codes, seed: int = 0) -> Score | None:
     """The score of the perfect code on the images of ``codes``; None for a metric that does not read factors.
 
-    DCI uses its ``fast`` estimator here whatever its setting; the settings of the returned score say so.
+    DCI uses its ``fast`` estimator here in place of ``boosting``; the settings of the returned score say so.
 
     Raises UserError for codes without factors.
 
@@ -59,4 +66,4 @@ def floor(metric: Metric, codes: Codes, seed: int = 0) -> Score | None:
 
 
 def _quick(metric: Metric) -> Metric:
-    return replace(metric, estimator="fast") if isinstance(metric, DCI) else metric
+    return replace(metric, estimator="fast") if isinstance(metric, DCI) and metric.estimator == "boosting" else metric

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from unweave.metrics.base import Metric
 from unweave.metrics.checks import at_least
-from unweave.metrics.information import discretise, entropy, mutual_information
+from unweave.metrics.gap import gaps, grouping
+from unweave.metrics.information import (
+    Binning,
+    Correction,
+    check_binning,
+    discretise,
+    entropy,
+    joined,
+    mutual_information,
+)
 from unweave.metrics.rows import sample, table
-from unweave.references import LOCATELLO_2019
+from unweave.names import known
+from unweave.references import CHEN_2018, LOCATELLO_2019
 from unweave.types import Codes, Reference, Score
 
 
@@ -25,12 +35,20 @@ class MIG(Metric):
     Args:
         bins: equal-width bins of each latent between its smallest and largest value; factor levels are never binned.
         images: number of images read, drawn without replacement when there are more; None for all.
+        binning: ``width``; ``clipped``, equal widths without the outliers at either end; or ``mass``, bins of equal
+            numbers of images (``metrics.information.discretise``).
+        tail: which share of the images ``clipped`` counts as outliers at either end.
+        correction: ``none``; ``miller-madow`` or ``permutation`` take the bias off I, and off H, which is I(v; v)
+            (``metrics.information.mutual_information``); shares I / H are then kept within 0 … 1.
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one code, whose symbols are
+            the combinations of their bins.
 
     Parts: ``gap.NAME`` of each factor, ``nmi1`` and ``nmi2``: means over factors of the largest and second largest
     I / H. With one latent the second largest is 0. A factor with a single level is left out of the mean and named in
-    the settings under ``constant_factors``; blocks of latents are scored latent by latent, with ``blocks_ignored``.
+    the settings under ``constant_factors``; ``blocks_ignored`` says that there were blocks, ``units`` which latents
+    were one code.
 
-    Raises UserError for codes without factors, fewer than 10 images, or fewer than 2 bins.
+    Raises UserError for codes without factors, fewer than 10 images, fewer than 2 bins, or unknown words.
 
     >>> import torch
     >>> levels = torch.cartesian_prod(torch.arange(4), torch.arange(4))
@@ -41,30 +59,37 @@ class MIG(Metric):
 
     name: ClassVar[str] = "mig"
     references: ClassVar[tuple[Reference, ...]] = (
-        Reference(
-            "chen2018isolating",
-            "Chen, Ricky T. Q. and Li, Xuechen and Grosse, Roger and Duvenaud, David",
-            "Isolating Sources of Disentanglement in Variational Autoencoders",
-            "Advances in Neural Information Processing Systems",
-            2018,
-            "https://arxiv.org/abs/1802.04942",
-        ),
+        CHEN_2018,
         LOCATELLO_2019,
     )
 
     bins: int = 20
     images: int | None = 10_000
+    binning: Binning = "width"
+    tail: float = 0.001
+    correction: Correction = "none"
+    blocks: Literal["ignore", "joint"] = "ignore"
+
+    @property
+    def label(self) -> str:
+        """``mig`` as publications compute it, with the words of other binnings and corrections behind it."""
+        words = [word for word in (self.binning, self.correction) if word not in ("width", "none")]
+        return "-".join([self.name, *words, *(["blocks"] if self.blocks == "joint" else [])])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
-        at_least("MIG", 2, bins=self.bins)
+        check_binning("MIG", self.bins, self.binning, self.tail, self.correction)
+        known(self.blocks, ("ignore", "joint"), "blocks of MIG")
         at_least("MIG", 10, images=self.images)
         rows = table(codes, "MIG")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "MIG")
-        share = mutual_information(discretise(rows.z, self.bins), rows.levels) / entropy(rows.levels)
-        ranked = -np.sort(-share, axis=0)
-        first, second = ranked[0], ranked[1] if len(ranked) > 1 else np.zeros_like(ranked[0])
-        parts = {f"gap.{name}": float(gap) for name, gap in zip(rows.names, first - second, strict=True)}
-        parts |= {"nmi1": float(first.mean()), "nmi2": float(second.mean())}
-        settings = {**self.settings(codes, seed), "images": len(rows.z), **rows.notes}
-        return Score(float((first - second).mean()), parts, settings)
+        codes_of, notes = grouping(codes, rows, self.blocks)
+        symbols = joined(discretise(rows.z, self.bins, self.binning, self.tail), codes_of)
+        information = mutual_information(symbols, rows.levels, self.correction)
+        own = entropy(rows.levels, self.correction)
+        # Where nearly every image has a level of its own, a corrected H is 0: nothing can be told from chance.
+        share = np.divide(information, own, out=np.zeros_like(information), where=own > 0)
+        if self.correction != "none":
+            share = np.clip(share, 0.0, 1.0)
+        value, parts = gaps(share, rows.names)
+        return Score(value, parts, {**self.settings(codes, seed), "images": len(rows.z), **notes})

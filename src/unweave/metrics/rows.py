@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unweave.types import Codes, UserError
+from unweave.types import LOGVAR_RANGE, Codes, UserError
 
 FEWEST = 10
 """A score on fewer images than this says nothing, so it is refused."""
@@ -15,7 +15,7 @@ FEWEST = 10
 LARGEST = float(np.finfo(np.float32).max)
 """Larger codes are refused: their squares overflow, and classifiers never finish on them."""
 
-STREAMS = {"sample": 0, "split": 1, "votes": 2, "classifier": 3, "noise": 4}
+STREAMS = {"sample": 0, "split": 1, "votes": 2, "classifier": 3, "noise": 4, "posterior": 5}
 """Numbers that keep the random choices of one seed apart."""
 
 Floats = NDArray[np.float64]
@@ -65,6 +65,18 @@ def table(codes: Codes, who: str) -> Table:
     (20, 2)
     """
     codes.need_factors(who)
+    z = representation(codes, who)
+    levels = codes.levels.detach().cpu().numpy().astype(np.int64)
+    names = codes.names or tuple(f"factor {k}" for k in range(levels.shape[1]))
+    return Table(z, levels, names, {"blocks_ignored": True} if codes.blocks else {})
+
+
+def representation(codes: Codes, who: str) -> Floats:
+    """The checked posterior means (M, D) of codes, with or without factors.
+
+    Raises:
+        UserError: fewer than 10 images, or numbers that are not finite or beyond the range of float32.
+    """
     z = codes.mean.detach().cpu().numpy().astype(np.float64)
     if len(z) < FEWEST:
         raise UserError(f"{who}: {len(z)} images; allowed is {FEWEST} or more")
@@ -74,9 +86,24 @@ def table(codes: Codes, who: str) -> Table:
         )
     if np.abs(z).max() > LARGEST:
         raise UserError(f"{who}: the codes reach {np.abs(z).max():.1e}; allowed is up to {LARGEST:.1e}, as in float32")
-    levels = codes.levels.detach().cpu().numpy().astype(np.int64)
-    names = codes.names or tuple(f"factor {k}" for k in range(levels.shape[1]))
-    return Table(z, levels, names, {"blocks_ignored": True} if codes.blocks else {})
+    return z
+
+
+def logvariances(codes: Codes, who: str) -> Floats:
+    """The checked log-variances (M, D) of codes, within the range that training keeps them in.
+
+    Raises:
+        UserError: codes that are points, or numbers that are not finite.
+    """
+    if codes.logvar is None:
+        raise UserError(
+            f"{who} reads how wide q(z|x) is, and these codes are points (logvar is None); "
+            "allowed are codes with log-variances"
+        )
+    logvar = codes.logvar.detach().cpu().numpy().astype(np.float64)
+    if not np.isfinite(logvar).all():
+        raise UserError(f"{who}: the log-variances hold numbers that are not finite (NaN or infinity)")
+    return np.clip(logvar, *LOGVAR_RANGE)
 
 
 def generator(seed: int, stream: str) -> np.random.Generator:

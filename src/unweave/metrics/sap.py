@@ -66,6 +66,11 @@ class SAP(Metric):
     test: int = 5_000
     n_jobs: int = -1
 
+    @property
+    def label(self) -> str:
+        """``sap``, and ``sap-continuous`` for the squared correlation."""
+        return f"{self.name}-continuous" if self.continuous else self.name
+
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
 

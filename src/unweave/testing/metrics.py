@@ -21,8 +21,8 @@ def check_metric(metric: Metric) -> None:
 
     It is described by plain fields; the same codes and seed give the same finite score, which says every setting that
     made it; nothing it is given changes and no global random numbers are used; latents that never move do it no harm;
-    codes that lack what it reads are refused with a ``UserError``; and it tells perfect codes from noise in the
-    direction that ``better`` says.
+    codes that lack what it reads are refused with a ``UserError``; and it tells perfect codes from noise, or where it
+    reads no factors independent latents from copies, in the direction that ``better`` says.
 
     Raises:
         AssertionError: one line that says what does not hold.
@@ -31,8 +31,10 @@ def check_metric(metric: Metric) -> None:
     check_description(metric, who)
     claim(metric.references, who, "has no references")
     claim(metric.better in ("higher", "lower"), who, f"better = {metric.better!r}; allowed: higher, lower")
-    claim(metric.reads in ("factors", "distortion"), who, f"reads = {metric.reads!r}; allowed: factors, distortion")
-    good, bad = sample(good=True), sample(good=False)
+    allowed = ("factors", "distortion", "codes")
+    claim(metric.reads in allowed, who, f"reads = {metric.reads!r}; allowed: {', '.join(allowed)}")
+    make = free_sample if metric.reads == "codes" else sample
+    good, bad = make(good=True), make(good=False)
     held = [good.mean, good.logvar, good.levels, *good.distortion.values()]
     before = [value.clone() for value in held if value is not None]
     with leaves_randomness_alone(who):
@@ -46,14 +48,34 @@ def check_metric(metric: Metric) -> None:
     told = score.value > worse.value if metric.better == "higher" else score.value < worse.value
     claim(told, who, f"gives perfect codes {score.value:.4g} and noise {worse.value:.4g}; {metric.better} is better")
     still = good._replace(mean=torch.cat([good.mean, torch.zeros(ROWS, 1)], 1), logvar=None)
+    if metric.posteriors and good.logvar is not None:
+        still = still._replace(logvar=torch.cat([good.logvar, torch.zeros(ROWS, 1)], 1))
     _check_score(metric, metric(still, seed=3), f"{who} with a latent that never moves")
-    lacking = good._replace(levels=good.levels[:, :0], sizes=(), names=(), distortion={})
-    try:
-        metric(lacking, seed=3)
-    except UserError as error:
-        claim("\n" not in str(error), who, "its UserError has more than one line")
-    else:
-        raise AssertionError(f"{who}: scores codes that carry no {metric.reads}; it must raise UserError")
+    for what, lacking in _lacking(metric, good).items():
+        try:
+            metric(lacking, seed=3)
+        except UserError as error:
+            claim("\n" not in str(error), who, "its UserError has more than one line")
+        else:
+            raise AssertionError(f"{who}: scores codes that {what}; it must raise UserError")
+
+
+def _lacking(metric: Metric, good: Codes) -> dict[str, Codes]:
+    """Codes that a metric cannot score, by what is wrong with them."""
+    broken = good.mean.clone()
+    broken[0, 0] = math.nan
+    nothing = good._replace(levels=good.levels[:, :0], sizes=(), names=(), distortion={})
+    found = {"carry no numbers (NaN)": good._replace(mean=broken)} if metric.reads == "codes" else {}
+    found |= {f"carry no {metric.reads}": nothing} if metric.reads != "codes" else {}
+    return found | ({"carry no log-variances": good._replace(logvar=None)} if metric.posteriors else {})
+
+
+def free_sample(good: bool) -> Codes:
+    """300 codes of 4 latents without factors: independent latents, or three copies and a dead one."""
+    generator = torch.Generator().manual_seed(7)
+    noise = torch.randn(ROWS, 4, generator=generator)
+    copies = torch.cat([noise[:, :1] + 0.1 * noise[:, 1:], torch.zeros(ROWS, 1)], 1)
+    return Codes.of(noise if good else copies, logvar=torch.tensor([-4.0, -4.0, -4.0, 0.0]).expand(ROWS, 4).clone())
 
 
 def sample(good: bool) -> Codes:
