@@ -33,6 +33,12 @@ def test_it_has_a_docs_page(table: str, name: str) -> None:
 
 
 @each
+def test_it_is_in_the_list(table: str, name: str) -> None:
+    page = ROOT / "docs" / table / "README.md"
+    assert f"]({name}.md)" in page.read_text(encoding="utf-8"), f"add a row for {name} to {page.relative_to(ROOT)}"
+
+
+@each
 def test_it_has_a_reference_test(table: str, name: str) -> None:
     module = TABLES[table][name].__module__.split(".")[-1]
     folder = ROOT / "tests" / ("data" if table == "data" else f"reference/{table}")

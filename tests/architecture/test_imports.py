@@ -14,12 +14,13 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src"
 LAYERS = (
     ("types",),
-    ("names", "references"),
+    ("names", "references", "mixture"),
     ("networks", "data"),
     ("methods",),
     ("store",),
     ("engine",),
-    ("metrics", "analysis"),
+    ("metrics",),
+    ("analysis",),
     ("run",),
     ("results", "studies"),
     ("sweep", "report", "explorer", "testing"),

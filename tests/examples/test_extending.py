@@ -53,7 +53,7 @@ def test_a_method_in_the_library(tmp_path: Path) -> None:
     shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
     before = contents(tmp_path)
     steps = STEP.findall(INSIDE)
-    assert len(steps) == 5
+    assert len(steps) == 6
     for name, kind, text in steps:
         path = tmp_path / name
         path.write_text(changed(path.read_text(encoding="utf-8"), text) if kind == "diff" else text, encoding="utf-8")

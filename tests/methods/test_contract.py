@@ -113,7 +113,7 @@ def test_noise_that_is_asked_for_is_read(method: Method) -> None:
     method.loss(one.model, one.batch._replace(noise=watched), one.state)
     assert watched.read == set(watched)
     for what in method.noise(SPEC, LATENTS, ROWS).values():
-        assert what.kind in ("normal", "uniform", "permutation")
+        assert what.kind in ("normal", "uniform", "bytes", "permutation")
 
 
 def floats_of(method: Method) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from unweave.cli.arrays import about, load_arrays, measure_arrays, usable_metrics
 from unweave.cli.console import Console, Failed
 from unweave.cli.options import parse
 from unweave.cli.runs import find_all, images
@@ -27,8 +28,12 @@ from unweave.types import Score, UserError
 class Options:
     """Measure trained models; scores are kept in each run's folder, with what noise and the perfect code reach.
 
+    With --codes, measure a representation of any other program instead: nothing is kept then.
+
     Args:
         runs: folders of runs, first letters of their keys, or last.
+        codes: an .npz with mean (images, latents); if there are any, logvar, bce, squared_error and pixels.
+        factors: an .npz with levels (images, factors) counted from 0 for the same images; names and sizes if wanted.
         metrics: which metrics; every one that applies, DCI by its fast estimator, when empty.
         full: every metric as publications compute it, DCI by scikit-learn's boosting (minutes), and those of --metrics.
         images: how many images are read, or all.
@@ -41,6 +46,8 @@ class Options:
     """
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    codes: Path | None = None
+    factors: Path | None = None
     metrics: tuple[str, ...] = ()
     full: bool = False
     images: str = "15000"
@@ -60,6 +67,8 @@ def run(argv: Sequence[str]) -> int:
     count = images(options.images)
     if options.seed < 0:
         raise UserError(f"seed = {options.seed}; allowed: 0 or more")
+    if options.codes is not None or options.factors is not None:
+        return _arrays(console, options, chosen, count)
     folders = find_all(options.runs, options.out)
     opened = [load(folder, root=options.data_root, device=options.device) for folder in folders]
     for one in opened:
@@ -82,6 +91,25 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
+def _arrays(console: Console, options: Options, chosen: Sequence[Metric], count: int | None) -> int:
+    """Score a representation that lies in files."""
+    if options.runs or options.codes is None:
+        what = "--codes beside runs" if options.codes is not None else "--factors without --codes"
+        raise UserError(f"{what}; allowed: runs, or --codes FILE with --factors FILE")
+    if options.space:
+        raise UserError(f"space = {options.space}; allowed with --codes: none, the file is one space")
+    codes, rows = load_arrays(options.codes, options.factors, count, options.seed)
+    usable = usable_metrics(codes, chosen, bool(options.metrics))
+    read, latents = codes.mean.shape
+    console.say(f"{options.codes}: {latents} latents, {len(codes.sizes)} factors, {rows:,} images")
+    if read < rows:
+        console.say(f"  read: {read:,} of them, seed {options.seed} (--images all for every one)")
+    scores, limits = measure_arrays(console, codes, usable, options.seed)
+    console.say(table(_rows(scores, limits)))
+    console.result({"runs": [{**about(codes, options.codes, options.factors), "scores": _scores(scores, limits)}]})
+    return 0
+
+
 def measure(
     console: Console, one: Run, chosen: Sequence[Metric], count: int | None, seed: int = 0, space: int = 0
 ) -> tuple[dict[str, Score], dict[str, tuple[float, float]]]:
@@ -101,6 +129,12 @@ def measure(
     )
     with console.busy(f"encoding {read:,} images"):
         codes = one.codes(count, seed=seed, space=space)
+    # Points have no density: of several metrics the others are computed, and one alone says why it cannot be.
+    lost = [metric for metric in todo if metric.posteriors and codes.logvar is None] if len(todo) > 1 else []
+    if lost:
+        names = ", ".join(metric.label for metric in lost)
+        console.say(f"  left out, because these codes have no log-variances: {names}")
+        wanted, todo = ([metric for metric in some if metric not in lost] for some in (wanted, todo))
     with _naming(console) as told:
         found = one.score(todo, count=count, seed=seed, space=space, told=told, codes=codes)
     with _naming(console, "limits of ") as told:
@@ -145,6 +179,12 @@ def _rows(scores: dict[str, Score], limits: dict[str, tuple[float, float]]) -> l
 def _document(
     folder: Path, one: Run, scores: dict[str, Score], limits: dict[str, tuple[float, float]]
 ) -> dict[str, Any]:
+    e = one.experiment
+    who = {"key": e.key, "folder": str(folder), "method": e.method.name, "data": e.data.name, "seed": e.seed}
+    return {**who, "step": one.step, "scores": _scores(scores, limits)}
+
+
+def _scores(scores: dict[str, Score], limits: dict[str, tuple[float, float]]) -> dict[str, Any]:
     found = {}
     for label, score in scores.items():
         low, high = limits.get(label, (None, None))
@@ -156,9 +196,7 @@ def _document(
             "parts": dict(score.parts),
             "settings": settings,
         }
-    e = one.experiment
-    about = {"key": e.key, "folder": str(folder), "method": e.method.name, "data": e.data.name, "seed": e.seed}
-    return {**about, "step": one.step, "scores": found}
+    return found
 
 
 @contextmanager
