@@ -205,7 +205,7 @@ def test_every_published_setting_can_be_trained(name: str) -> None:
 
 
 def test_what_is_published() -> None:
-    """The numbers of SPEC §3 that people ask for by name."""
+    """The published numbers that people ask for by name."""
     paper, authors = annealed.DEFT_PAPER.fields, annealed.DEFT_AUTHORS.fields
     assert (paper["gamma"], paper["c_max"], authors["gamma"], authors["c_max"]) == (1000, 5, 100, 25)
     assert (annealed.RECURD.fields["c_start"], annealed.RECURD.fields["c_max"]) == (0.5, 25)
