@@ -64,3 +64,13 @@ def test_a_run_on_it_comes_back_from_its_folder(tmp_path: Path) -> None:
     assert run.data == Subset(Triangle(), (3, 1, 4)) and run.step == 2
     assert run.codes().levels.tolist() == Triangle().open().levels(torch.tensor([3, 1, 4])).tolist()
     assert experiment.key != Experiment("beta-vae", Triangle(), network=MLP((8,)), batch=2, steps=2).key
+
+
+def test_what_the_whole_set_needs_and_prepares(monkeypatch: pytest.MonkeyPatch) -> None:
+    from unweave.data import MNIST
+
+    asked: list[object] = []
+    monkeypatch.setattr(MNIST, "prepare", lambda self, root=None, tell=None: asked.append(root))
+    part = Subset(MNIST(), (0, 1))
+    part.prepare(None)
+    assert part.needs_files and asked == [None]

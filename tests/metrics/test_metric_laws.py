@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from made import arrays, codes, numbers
 
 from unweave.metrics import DCI, METRICS, MIG, SAP, FactorVAEScore
 from unweave.types import Codes, UserError
@@ -16,27 +17,10 @@ BINNED = [MIG(), FactorVAEScore(votes=600, test_votes=400, batch=16)]
 FITTED = [DCI("fast", train=400, test=200), SAP(), SAP(continuous=True)]
 SLOW = [DCI(train=400, test=200)]
 ALL = BINNED + FITTED
-SIZES = (2, 3, 4)
 
 
 def label(metric):
     return f"{metric.name}-{getattr(metric, 'estimator', getattr(metric, 'continuous', ''))}"
-
-
-def arrays(rows=600, latents=4, noise=0.4, seed=0):
-    random = np.random.default_rng(seed)
-    levels = np.stack([random.integers(0, size, size=rows) for size in SIZES], axis=1)
-    v = (levels - levels.mean(0)) / levels.std(0)
-    mixing = np.eye(3, latents) + 0.3 * random.normal(size=(3, latents))
-    return v @ mixing + noise * random.normal(size=(rows, latents)), levels
-
-
-def codes(z, levels, **more):
-    return Codes.of(np.asarray(z, dtype=np.float64), levels, sizes=SIZES, names=("shape", "scale", "x"), **more)
-
-
-def numbers(score):
-    return {"value": score.value, **score.parts}
 
 
 @pytest.mark.parametrize("metric", ALL + SLOW, ids=label)

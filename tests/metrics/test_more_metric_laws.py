@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 
+import made
 import numpy as np
 import pytest
 import torch
+from made import SIZES, numbers
 
 from unweave.metrics import (
     MIG,
@@ -47,29 +49,20 @@ FACTORS = [
     Downstream("fast", sizes=(20, 100)),
 ]
 ALL = FREE + FACTORS
-SIZES = (2, 3, 4)
 
 
 def label(metric):
     return f"{metric.label}-{getattr(metric, 'correction', getattr(metric, 'normalised', ''))}"
 
 
-def arrays(rows=300, latents=4, noise=0.4, seed=0):
-    random = np.random.default_rng(seed)
-    levels = np.stack([random.integers(0, size, size=rows) for size in SIZES], axis=1)
-    v = (levels - levels.mean(0)) / levels.std(0)
-    mixing = np.eye(3, latents) + 0.3 * random.normal(size=(3, latents))
-    return v @ mixing + noise * random.normal(size=(rows, latents)), levels
+def arrays(rows=300, **more):
+    return made.arrays(rows, **more)
 
 
 def codes(z, levels=None, logvar=-2.0, **more):
     z = np.asarray(z, dtype=np.float64)
     given = {} if levels is None else {"sizes": SIZES[: levels.shape[1]]}
     return Codes.of(z, levels, logvar=np.full(z.shape, logvar), **given, **more)
-
-
-def numbers(score):
-    return {"value": score.value, **score.parts}
 
 
 @pytest.mark.parametrize("metric", [m for m in ALL if m != InfoMEC("values")], ids=label)

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from made import arrays, codes, numbers
 
 from unweave.metrics import DCI, IRS, MED, BetaVAEScore, Explicitness, Modularity
 from unweave.testing import check_metric
@@ -21,27 +22,10 @@ FITTED = [
     Explicitness(),
 ]
 ALL = EXACT + FITTED
-SIZES = (2, 3, 4)
 
 
 def label(metric):
     return f"{metric.label}-{getattr(metric, 'quantile', '')}"
-
-
-def arrays(rows=600, latents=4, noise=0.4, seed=0):
-    random = np.random.default_rng(seed)
-    levels = np.stack([random.integers(0, size, size=rows) for size in SIZES], axis=1)
-    v = (levels - levels.mean(0)) / levels.std(0)
-    mixing = np.eye(3, latents) + 0.3 * random.normal(size=(3, latents))
-    return v @ mixing + noise * random.normal(size=(rows, latents)), levels
-
-
-def codes(z, levels, **more):
-    return Codes.of(np.asarray(z, dtype=np.float64), levels, sizes=SIZES, names=("shape", "scale", "x"), **more)
-
-
-def numbers(score):
-    return {"value": score.value, **score.parts}
 
 
 def shrunk(metric, **fields):

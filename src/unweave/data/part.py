@@ -1,22 +1,25 @@
-"""Some of a data set's images, chosen by a rule: what splits and correlated sets have in common."""
+"""Some of a data set's images: what subsets, splits and correlated sets have in common."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unweave.data.base import Dataset, Images
 from unweave.data.factors import Factors
-from unweave.data.subset import Subset, SubsetImages
-from unweave.types import UserError
+from unweave.types import Draw, UserError
 
 Levels = NDArray[np.int64]
+
+HELD = 1 << 26
+"""Up to so many pixels in all, images without nuisance noise are read once and kept."""
 
 
 class Part(Dataset):
@@ -78,7 +81,33 @@ class Part(Dataset):
             UserError: a rule that cannot be followed or leaves no image, or what the whole set refuses.
         """
         rows = torch.tensor(chosen(self), device=device)
-        return SubsetImages(self.of.open(root, device), rows)
+        return PartImages(self.of.open(root, device), rows)
+
+
+class PartImages(Images):
+    """Rows of an opened data set."""
+
+    def __init__(self, whole: Images, chosen: Tensor) -> None:
+        self.whole, self.chosen = whole, chosen
+        self.factors, self.rows, self.source = whole.factors, len(chosen), whole.source
+        self.table: Tensor | None = None
+
+    def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+        """(N,) row numbers -> (N, C, H, W)."""
+        rows = rows.to(self.chosen.device)
+        if self.table is None and not self.whole.noise(1):
+            first = self.whole.batch(self.chosen[:1], {})
+            if first.numel() * self.rows <= HELD:
+                self.table = torch.cat([self.whole.batch(some, {}) for some in self.chosen.split(1024)])
+        return self.whole.batch(self.chosen[rows], draws) if self.table is None else self.table[rows]
+
+    def levels(self, rows: Tensor) -> Tensor:
+        """(N,) row numbers -> (N, F) levels."""
+        return self.whole.levels(self.chosen.to(rows.device)[rows])
+
+    def noise(self, rows: int) -> Mapping[str, Draw]:
+        """That of the whole set."""
+        return self.whole.noise(rows)
 
 
 @lru_cache(maxsize=16)
@@ -106,8 +135,6 @@ def all_levels(data: Dataset) -> Levels:
         raise UserError(f"{data.name} has no factors to choose images by; allowed: a data set with factors")
     if isinstance(data, Part):
         return all_levels(data.of)[chosen(data)]
-    if isinstance(data, Subset):
-        return all_levels(data.of)[np.asarray(data.chosen)]
     if data.rows == data.factors.count:
         return np.stack(np.unravel_index(np.arange(data.rows), data.factors.sizes), axis=1).astype(np.int64)
     return data.open().levels(torch.arange(data.rows)).cpu().numpy()

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
-from unweave.data.base import Dataset, Images
-from unweave.data.factors import Factors
-from unweave.types import Draw, UserError
-
-HELD = 1 << 26
-"""Up to so many pixels in all, images without nuisance noise are read once and kept."""
+from unweave.data.base import Dataset
+from unweave.data.part import Part
+from unweave.types import UserError
 
 
 @dataclass(frozen=True)
-class Subset(Dataset):
+class Subset(Part):
     """Some rows of another data set, in the order given; factors, levels and nuisance noise are those of the whole set.
 
     Row r of the subset is row ``chosen[r]`` of the whole. Most combinations of levels have no image here:
@@ -62,36 +59,12 @@ class Subset(Dataset):
         return cls(of, tuple(rows.tolist()))
 
     @property
-    def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
-        """That of the whole set."""
-        return self.of.shape
-
-    @property
-    def likelihood(self) -> str:  # type: ignore[override]
-        """That of the whole set."""
-        return self.of.likelihood
-
-    @property
-    def licence(self) -> str:  # type: ignore[override]
-        """That of the whole set."""
-        return self.of.licence
-
-    @property
-    def factors(self) -> Factors | None:
-        """Those of the whole set, with all their levels."""
-        return self.of.factors
-
-    @property
     def rows(self) -> int:
         """Number of images."""
         return len(self.chosen)
 
-    def find(self, root: Path | None = None) -> Path | None:
-        """The file of the whole set."""
-        return self.of.find(root)
-
-    def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
-        """The images of the whole set, of which only these are reached."""
+    def choose(self) -> NDArray[np.int64]:
+        """The rows as given, once they are known to be rows of the whole set."""
         wrong = [row for row in self.chosen if not 0 <= row < self.of.rows]
         if not self.chosen or wrong or len(set(self.chosen)) < len(self.chosen):
             raise UserError(
@@ -99,30 +72,4 @@ class Subset(Dataset):
                 f"{f', with {wrong[0]} among them' if wrong else ''}; "
                 f"allowed: one or more, each once, from 0 to {self.of.rows - 1}"
             )
-        return SubsetImages(self.of.open(root, device), torch.tensor(self.chosen, device=device))
-
-
-class SubsetImages(Images):
-    """Rows of an opened data set."""
-
-    def __init__(self, whole: Images, chosen: Tensor) -> None:
-        self.whole, self.chosen = whole, chosen
-        self.factors, self.rows, self.source = whole.factors, len(chosen), whole.source
-        self.table: Tensor | None = None
-
-    def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
-        """(N,) row numbers -> (N, C, H, W)."""
-        rows = rows.to(self.chosen.device)
-        if self.table is None and not self.whole.noise(1):
-            first = self.whole.batch(self.chosen[:1], {})
-            if first.numel() * self.rows <= HELD:
-                self.table = torch.cat([self.whole.batch(some, {}) for some in self.chosen.split(1024)])
-        return self.whole.batch(self.chosen[rows], draws) if self.table is None else self.table[rows]
-
-    def levels(self, rows: Tensor) -> Tensor:
-        """(N,) row numbers -> (N, F) levels."""
-        return self.whole.levels(self.chosen.to(rows.device)[rows])
-
-    def noise(self, rows: int) -> Mapping[str, Draw]:
-        """That of the whole set."""
-        return self.whole.noise(rows)
+        return np.array(self.chosen, dtype=np.int64)
