@@ -22,6 +22,9 @@ from unweave.analysis.course import Event as Event
 from unweave.analysis.course import Point as Point
 from unweave.analysis.course import diffusion_events as diffusion_events
 from unweave.analysis.course import point as point
+from unweave.analysis.critic_information import Refreshed as Refreshed
+from unweave.analysis.critic_information import critic_information as critic_information
+from unweave.analysis.critic_information import refreshed_information as refreshed_information
 from unweave.analysis.density import AggregatePosterior as AggregatePosterior
 from unweave.analysis.density import Density as Density
 from unweave.analysis.density import GaussianDensity as GaussianDensity
