@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unweave.data.base import DataSpec
 from unweave.methods.base import Method, Preset, at_least
-from unweave.methods.terms import autoencode, progress
+from unweave.methods.terms import autoencode, number, progress
 from unweave.networks import Model
 from unweave.types import Adam, Batch, Loss, Reference, State, UserError
 
@@ -109,7 +109,7 @@ class AnnealedVAE(Method):
     def target(self, step: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """C(t) in nats."""
         t = progress(step, self.anneal_steps, dtype)
-        start, end = (torch.as_tensor(one, dtype=dtype, device=step.device) for one in (self.c_start, self.c_max))
+        start, end = (number(one, dtype, step.device) for one in (self.c_start, self.c_max))
         # Rounding could pass C_max on the way and miss it at the end.
         return torch.where(t < 1, torch.minimum(start + (end - start) * t, end), end)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from unweave.data.base import DataSpec
 from unweave.methods.base import STANDARD, Method, Preset, at_least, one_of
-from unweave.methods.terms import autoencode, progress
+from unweave.methods.terms import autoencode, number, progress
 from unweave.networks import Model
 from unweave.references import HIGGINS_2017
 from unweave.types import Batch, Loss, State, UserError
@@ -70,10 +70,10 @@ class BetaVAE(Method):
 
     def pressure(self, step: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """β at a step (a 0-dim tensor)."""
-        start = torch.as_tensor(self.beta, dtype=dtype, device=step.device)
+        start = number(self.beta, dtype, step.device)
         if self.schedule == "constant":
             return start
-        end = torch.as_tensor(self.end, dtype=dtype, device=step.device)
+        end = number(self.end, dtype, step.device)
         t = progress(step, self.anneal_steps, dtype)
         if self.schedule == "linear":
             return start * (1 - t) + end * t

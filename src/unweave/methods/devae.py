@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unweave.data.base import DataSpec
 from unweave.methods.base import Method, Preset, at_least, one_of
+from unweave.methods.terms import number
 from unweave.networks import Body, Conv, Model, SpacesVAE
 from unweave.types import Adam, Batch, Draw, Gaussian, Loss, Reference, State, UserError
 
@@ -140,7 +141,7 @@ class DeVAE(Method):
 
     def _random(self, net: SpacesVAE, batch: Batch, qs: list[Gaussian]) -> Loss:
         kls = [self.kl(net, q, i) for i, q in enumerate(qs)]
-        weights = torch.stack([torch.as_tensor(self.scale**i).to(batch.x) for i in range(len(self.betas))])
+        weights = torch.stack([number(self.scale**i, batch.x.dtype, batch.x.device) for i in range(len(self.betas))])
         edges = torch.cumsum(weights, 0) / weights.sum()
         drawn = (batch.noise["space"] >= edges[:-1]).sum()
         z0 = batch.noise["z"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from unweave.data.base import DataSpec
 from unweave.methods.base import Method, Preset, at_least
-from unweave.methods.terms import progress
+from unweave.methods.terms import number, progress
 from unweave.networks import Body, Model, TopDownVAE
 from unweave.networks.nvae import positions
 from unweave.types import Adam, Batch, Loss, Reference, State, UserError
@@ -121,7 +121,7 @@ def balanced(kls: Tensor, sizes: Sequence[int]) -> Tensor:
     >>> balanced(torch.tensor([3.99, 3.99]), (4, 12)).tolist()
     [1.5, 0.5]
     """
-    each = (kls + FLOOR) / torch.tensor(sizes, dtype=kls.dtype, device=kls.device)
+    each = (kls + FLOOR) / torch.stack([number(size, kls.dtype, kls.device) for size in sizes])
     return each / each.mean()
 
 

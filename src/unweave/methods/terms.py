@@ -24,8 +24,16 @@ def chosen(values: Sequence[Any], index: Tensor, dtype: torch.dtype) -> Tensor:
     """``values[index]`` for a 0-dim integer tensor, where the values may be numbers or 0-dim tensors."""
     out = torch.zeros((), dtype=dtype, device=index.device)
     for place, value in enumerate(values):
-        out = torch.where(index == place, value, out)
+        out = torch.where(index == place, number(value, dtype, index.device), out)
     return out
+
+
+def number(value: Any, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A hyperparameter as a 0-dim tensor on the device; in lockstep it is a tensor already.
+
+    Filled there, not copied: a copy from the main memory makes a GPU wait, and no step with one can be captured.
+    """
+    return value.to(dtype) if isinstance(value, Tensor) else torch.full((), value, dtype=dtype, device=device)
 
 
 def progress(step: Tensor, length: int, dtype: torch.dtype) -> Tensor:

@@ -163,10 +163,25 @@ def block_root(size: int, rho: float | Tensor, like: Tensor) -> Tensor:
     >>> (root @ root.T).tolist()
     [[1.0, 0.5], [0.5, 1.0]]
     """
-    correlation = torch.as_tensor(rho, dtype=like.dtype, device=like.device)
     identity = torch.eye(size, dtype=like.dtype, device=like.device)
+    if like.device.type != "cpu":
+        return _root_by_hand(identity, rho)
+    correlation = torch.as_tensor(rho, dtype=like.dtype, device=like.device)
     # cholesky_ex does not raise: one bad model must not stop the others in lockstep with it.
     return torch.linalg.cholesky_ex(identity + correlation * (1 - identity))[0]
+
+
+def _root_by_hand(identity: Tensor, rho: float | Tensor) -> Tensor:
+    """The same in closed form: a GPU's solvers may not be part of a captured step.
+
+    Column j, from 0, is √((1 − ρ)(1 + jρ) / (1 + (j − 1)ρ)) on the diagonal and ρ √((1 − ρ) / ((1 + (j − 1)ρ)(1 + jρ)))
+    below it.
+    """
+    size = len(identity)
+    place = torch.arange(size, dtype=identity.dtype, device=identity.device)
+    here, before = 1 + place * rho, 1 + (place - 1) * rho
+    below = torch.tril(1 - identity)
+    return identity * torch.sqrt((1 - rho) * here / before) + below * rho * torch.sqrt((1 - rho) / (before * here))
 
 
 def rest_sizes(blocks: Sequence[int], latents: int, width: int) -> tuple[int, ...]:
