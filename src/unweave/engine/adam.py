@@ -30,6 +30,12 @@ class Group:
         self.m = torch.zeros_like(self.flat)
         self.v = torch.zeros_like(self.flat)
         self.count = torch.zeros(len(values), dtype=torch.float32, device=self.flat.device)
+        s = self.settings
+        # (S, 1), made once: a step that runs on a GPU must not copy numbers to it.
+        self._betas = tuple(self._column([a.betas[k] for a in s]) for k in (0, 1))
+        self._rests = tuple(self._column([1 - a.betas[k] for a in s]) for k in (0, 1))
+        self._decay, self._eps = self._column([a.weight_decay for a in s]), self._column([a.eps for a in s])
+        self._exact = [torch.tensor([a.betas[k] for a in s], dtype=torch.float64).to(self.flat.device) for k in (0, 1)]
 
     def views(self, buffer: Tensor) -> dict[str, Tensor]:
         """name -> (S, *shape) view of a (S, P) buffer."""
@@ -58,8 +64,30 @@ class Group:
         self._clip()
         if len(self.settings) == 1:
             self._one(rates[0])
-        else:
-            self._many(rates, alive)
+            return
+        if any(rate.reset for rate in rates):
+            self._forget(torch.tensor([rate.reset for rate in rates], device=self.flat.device))
+        moves = torch.tensor([rate.scale != 0 for rate in rates], device=self.flat.device)
+        step = self._column([a.lr * rate.scale for a, rate in zip(self.settings, rates, strict=True)])
+        self._many(step, moves if alive is None else moves & alive)
+
+    def glide(self, pace: Tensor, moves: Tensor, resets: Tensor | None = None) -> None:
+        """``update`` for a step that never waits for the device: all that it depends on are tensors there.
+
+        Args:
+            pace: (S,) float64, lr · scale of each model.
+            moves: (S,) whether it moves at all; what does not keeps parameters, moments and count.
+            resets: (S,) whether it forgets moments and count before; None where none does.
+        """
+        self._clip()
+        if resets is not None:
+            self._forget(resets)
+        # The fused kernels of GPUs take learning rates in float32 alone.
+        if len(self.settings) > 1 or (self.flat.device.type != "cpu" and self.flat.dtype != torch.float32):
+            self._many(pace.to(self.flat.dtype)[:, None], moves)
+            return
+        rests = (~moves[0]).to(torch.float32)
+        self._fused(pace[0] if self.flat.device.type == "cpu" else pace[0].to(torch.float32), rests)
 
     def _clip(self) -> None:
         for row, settings in zip(self.grad, self.settings, strict=True):
@@ -69,8 +97,11 @@ class Group:
     def _one(self, rate: Rate) -> None:
         if rate.reset:
             self._forget(torch.ones(1, dtype=torch.bool, device=self.flat.device))
-        if rate.scale == 0:
-            return
+        if rate.scale != 0:
+            self._fused(self.settings[0].lr * rate.scale, None)
+
+    def _fused(self, lr: float | Tensor, rests: Tensor | None) -> None:
+        """One step of the only model in torch's kernel, which passes over everything where ``rests`` is 1."""
         s = self.settings[0]
         fused_adam(
             [self.flat],
@@ -80,39 +111,34 @@ class Group:
             [],
             [self.count[0]],
             fused=True,
+            found_inf=rests,
             amsgrad=False,
             beta1=s.betas[0],
             beta2=s.betas[1],
-            lr=s.lr * rate.scale,
+            lr=lr,
             weight_decay=s.weight_decay,
             eps=s.eps,
             maximize=False,
         )
 
-    def _many(self, rates: Sequence[Rate], alive: Tensor | None) -> None:
-        def column(values: Sequence[float] | Tensor) -> Tensor:
-            return torch.as_tensor(values, dtype=torch.float64, device=self.flat.device).to(self.flat.dtype)[:, None]
-
-        if any(rate.reset for rate in rates):
-            self._forget(torch.tensor([rate.reset for rate in rates], device=self.flat.device))
-        moves = torch.tensor([rate.scale != 0 for rate in rates], device=self.flat.device)
-        if alive is not None:
-            moves = moves & alive
-        s = self.settings
-        beta1, beta2 = column([a.betas[0] for a in s]), column([a.betas[1] for a in s])
-        step = column([a.lr * rate.scale for a, rate in zip(s, rates, strict=True)])
-        grad = self.grad + column([a.weight_decay for a in s]) * self.flat
-        m = beta1 * self.m + column([1 - a.betas[0] for a in s]) * grad
-        v = beta2 * self.v + column([1 - a.betas[1] for a in s]) * grad**2
+    def _many(self, step: Tensor, moves: Tensor) -> None:
+        """One step of all models, (S, 1) long; those that do not move keep everything."""
+        (beta1, beta2), (rest1, rest2) = self._betas, self._rests
+        grad = self.grad + self._decay * self.flat
+        m = beta1 * self.m + rest1 * grad
+        v = beta2 * self.v + rest2 * grad**2
         # In float32, 1 − β₂ᵗ of the first steps would have only four digits.
         count = (self.count + 1).double()
-        bias1, bias2 = (1 - count.new_tensor([a.betas[k] for a in s]) ** count for k in (0, 1))
-        denominator = torch.sqrt(v / column(bias2)) + column([a.eps for a in s])
-        moved = self.flat - step * (m / column(bias1)) / denominator
+        bias1, bias2 = ((1 - beta**count).to(self.flat.dtype)[:, None] for beta in self._exact)
+        denominator = torch.sqrt(v / bias2) + self._eps
+        moved = self.flat - step * (m / bias1) / denominator
         # where, not a product with 0: a model whose numbers are no longer finite must not touch its own kept values.
         for kept, new in ((self.flat, moved), (self.m, m), (self.v, v)):
             kept.copy_(torch.where(moves[:, None], new, kept))
         self.count.add_(moves.to(self.count.dtype))
+
+    def _column(self, values: Sequence[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64).to(self.flat.device, self.flat.dtype)[:, None]
 
     def _forget(self, which: Tensor) -> None:
         keep = ~which

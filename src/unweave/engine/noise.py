@@ -47,8 +47,10 @@ def words(seeds: Tensor, step: int | Tensor, stream: str, count: int) -> Tensor:
     """
     device = seeds.device
     blocks = torch.arange(-(-count // 4), device=device)[None]
-    step = torch.as_tensor(step, dtype=torch.int64, device=device).reshape(-1, 1)
-    name = torch.tensor(zlib.crc32(stream.encode()), dtype=torch.int64, device=device)
+    # Filled on the device, not copied to it: a step that runs on a GPU may draw.
+    step = step if isinstance(step, Tensor) else torch.full((), step, dtype=torch.int64, device=device)
+    step = step.to(device, torch.int64).reshape(-1, 1)
+    name = torch.full((), zlib.crc32(stream.encode()), dtype=torch.int64, device=device)
     low, high = seeds[:, None] & MASK, (seeds[:, None] >> 32) & MASK
     start = (blocks + 0 * low, name.expand(len(seeds), blocks.shape[1]), step & MASK, (step >> 32) & MASK)
     return torch.stack(torch.broadcast_tensors(*philox(start, (low, high))), -1).flatten(1)[:, :count]
@@ -110,13 +112,17 @@ class Order:
 
     def at(self, step: int) -> Tensor:
         """(batch,) row numbers of a step."""
-        found, place, left = [], step * self.batch, self.batch
+        return self.span(step, 1)[0]
+
+    def span(self, step: int, count: int) -> Tensor:
+        """(count, batch) row numbers of some steps, one after the other."""
+        found, place, left = [], step * self.batch, count * self.batch
         while left:
             epoch, offset = divmod(place, self.rows)
             part = self._epoch(epoch)[offset : offset + left]
             found.append(part)
             place, left = place + len(part), left - len(part)
-        return torch.cat(found) if len(found) > 1 else found[0]
+        return (torch.cat(found) if len(found) > 1 else found[0]).view(count, self.batch)
 
     def _epoch(self, epoch: int) -> Tensor:
         if epoch not in self._epochs:
