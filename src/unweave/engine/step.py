@@ -39,11 +39,29 @@ class Learner(ABC):
     models: tuple[Model, ...]
     groups: tuple[Group, ...]
     names: tuple[str, ...]
+    feeds: tuple[Feed, ...]
     failures: list[Failure | None]
 
     @abstractmethod
     def step(self, step: int) -> dict[str, Tensor]:
         """Take one step; name -> (S,) values of every term, ``total`` among them."""
+
+    @abstractmethod
+    def learn(self, batch: Batch, alive: Tensor) -> tuple[dict[str, Tensor], State]:
+        """Terms and gradients without a look at the device: what ``step`` and steps in blocks have in common.
+
+        Args:
+            batch: everything in it but ``step`` and ``rows`` with a first axis for the members, (S, N, …).
+            alive: (S,) which members have not failed.
+
+        Returns:
+            name -> (S,) values of every term, ``total`` first, and the next memories, (S, …). The gradients lie in the
+            groups; those of members that are not alive, or whose loss is not finite, may be anything.
+        """
+
+    @abstractmethod
+    def hold(self) -> dict[str, Tensor]:
+        """The memories, name -> (S, …), as the tensors that from now on are written to in place."""
 
     @abstractmethod
     def states(self) -> dict[str, Tensor]:
@@ -108,16 +126,12 @@ class Alone(Learner):
         self.names, self.groups = _groups(self.models, self.experiments)
         attach(model, self.groups)
         self.feed = Feed(experiment, images, device)
+        self.feeds = (self.feed,)
         self.state: State = _initial(experiment, device)
         self.failures = [None]
 
     def step(self, step: int) -> dict[str, Tensor]:
-        method = self.experiments[0].method
-        loss = method.loss(self.models[0], self.feed.batch(step), self.state)
-        terms = {"total": loss.total.detach(), **{name: value.detach() for name, value in loss.terms.items()}}
-        for group in self.groups:
-            group.grad.zero_()
-        loss.total.backward()
+        terms, state = self._learn(self.feed.batch(step))
         table = self._rates(step)
         # One look at the device a step: a loss that is not finite was propagated in vain, once.
         if not bool(self._finite(terms["total"][None], table)):
@@ -125,8 +139,24 @@ class Alone(Learner):
             return {name: value[None] for name, value in terms.items()}
         for group, rates in zip(self.groups, table.values(), strict=True):
             group.update(rates)
-        self.state = {name: value.detach() for name, value in loss.state.items()}
+        self.state = state
         return {name: value[None] for name, value in terms.items()}
+
+    def learn(self, batch: Batch, alive: Tensor) -> tuple[dict[str, Tensor], State]:
+        terms, state = self._learn(member_of(batch, 0))
+        return {name: value[None] for name, value in terms.items()}, {n: value[None] for n, value in state.items()}
+
+    def _learn(self, batch: Batch) -> tuple[dict[str, Tensor], State]:
+        loss = self.experiments[0].method.loss(self.models[0], batch, self.state)
+        for group in self.groups:
+            group.grad.zero_()
+        loss.total.backward()
+        terms = {"total": loss.total.detach(), **{name: value.detach() for name, value in loss.terms.items()}}
+        return terms, {name: value.detach() for name, value in loss.state.items()}
+
+    def hold(self) -> dict[str, Tensor]:
+        self.state = {name: value.clone() for name, value in self.state.items()}
+        return self.states()
 
     def states(self) -> dict[str, Tensor]:
         return {name: value[None] for name, value in self.state.items()}
@@ -165,39 +195,15 @@ class Together(Learner):
         buffers = stack_module_state(list(self.models))[1]
         self.buffers = {f"model.{name}": value for name, value in buffers.items()}
         self.objective = Objective(self.models[0])
-        self.feeds = [Feed(one, images, device) for one in experiments]
+        self.feeds = tuple(Feed(one, images, device) for one in experiments)
         states = [_initial(one, device) for one in experiments]
         self.state: State = {name: torch.stack([one[name] for one in states]) for name in states[0]}
         self.methods, self.axes = batched([one.method for one in experiments], DTYPES[experiments[0].precision], device)
         self.failures = [None] * len(experiments)
 
     def step(self, step: int) -> dict[str, Tensor]:
-        batches = [feed.batch(step) for feed in self.feeds]
-        noise = {name: torch.stack([one.noise[name] for one in batches]) for name in batches[0].noise}
-        x = torch.stack([one.x for one in batches])
-        y = torch.stack([one.y for one in batches]) if batches[0].y is not batches[0].x else x
-        labels = torch.stack([one.labels for one in batches])
-        fixed = batches[0]
-
-        def one(
-            parameters: dict[str, Tensor], buffers: dict[str, Tensor], values: dict[str, Any], x: Tensor, y: Tensor,
-            labels: Tensor, noise: dict[str, Tensor], state: State,
-        ) -> tuple[Tensor, dict[str, Tensor], State]:  # fmt: skip
-            method = replace(self.methods, **values)
-            batch = Batch(x, y, labels, noise, fixed.step, fixed.rows)
-            return functional_call(self.objective, (parameters, buffers), (method, batch, state))
-
-        total, terms, state = torch.vmap(one, randomness="error")(
-            self.leaves, self.buffers, self.axes, x, y, labels, noise, dict(self.state)
-        )
-        found = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
-        alive = torch.tensor([failure is None for failure in self.failures], device=total.device)
-        finite = torch.isfinite(found["total"])
-        summed = torch.where(alive & finite, total, torch.zeros_like(total)).sum()
-        names = list(self.leaves)
-        found_grads = torch.autograd.grad(summed, [self.leaves[name] for name in names], materialize_grads=True)
-        for name, grad in zip(names, found_grads, strict=True):
-            self.grads[name].copy_(grad)
+        alive = torch.tensor([failure is None for failure in self.failures], device=self.groups[0].flat.device)
+        found, state = self.learn(stacked([feed.batch(step) for feed in self.feeds]), alive)
         table = self._rates(step)
         whole = self._finite(found["total"], table)
         for member, well in enumerate(whole.tolist()):
@@ -209,8 +215,33 @@ class Together(Learner):
         alive = alive & whole
         for group, rates in zip(self.groups, table.values(), strict=True):
             group.update(rates, alive)
-        self.state = {n: torch.where(_along(alive, v), v.detach(), self.state[n]) for n, v in state.items()}
+        self.state = {n: torch.where(along(alive, v), v, self.state[n]) for n, v in state.items()}
         return found
+
+    def learn(self, batch: Batch, alive: Tensor) -> tuple[dict[str, Tensor], State]:
+        def one(
+            parameters: dict[str, Tensor], buffers: dict[str, Tensor], values: dict[str, Any], x: Tensor, y: Tensor,
+            labels: Tensor, noise: dict[str, Tensor], state: State,
+        ) -> tuple[Tensor, dict[str, Tensor], State]:  # fmt: skip
+            method = replace(self.methods, **values)
+            seen = Batch(x, y, labels, noise, batch.step, batch.rows)
+            return functional_call(self.objective, (parameters, buffers), (method, seen, state))
+
+        total, terms, state = torch.vmap(one, randomness="error")(
+            self.leaves, self.buffers, self.axes, batch.x, batch.y, batch.labels, dict(batch.noise), dict(self.state)
+        )
+        found = {"total": total.detach(), **{name: value.detach() for name, value in terms.items()}}
+        finite = torch.isfinite(found["total"])
+        summed = torch.where(alive & finite, total, torch.zeros_like(total)).sum()
+        names = list(self.leaves)
+        found_grads = torch.autograd.grad(summed, [self.leaves[name] for name in names], materialize_grads=True)
+        for name, grad in zip(names, found_grads, strict=True):
+            self.grads[name].copy_(grad)
+        return found, {name: value.detach() for name, value in state.items()}
+
+    def hold(self) -> dict[str, Tensor]:
+        self.state = {name: value.clone() for name, value in self.state.items()}
+        return self.states()
 
     def states(self) -> dict[str, Tensor]:
         return dict(self.state)
@@ -295,5 +326,23 @@ def _culprit(terms: Mapping[str, Tensor]) -> str:
     return next((name for name in order if not bool(torch.isfinite(terms[name]))), "gradient")
 
 
-def _along(mask: Tensor, value: Tensor) -> Tensor:
+def stacked(batches: Sequence[Batch]) -> Batch:
+    """The members' batches as one, with a first axis for them; the step, and y where it is x, are common to all."""
+    first = batches[0]
+    noise = {name: torch.stack([one.noise[name] for one in batches]) for name in first.noise}
+    x = torch.stack([one.x for one in batches])
+    y = x if first.y is first.x else torch.stack([one.y for one in batches])
+    return Batch(x, y, torch.stack([one.labels for one in batches]), noise, first.step, first.rows)
+
+
+def member_of(batch: Batch, member: int) -> Batch:
+    """One member's part of a stacked batch."""
+    x = batch.x[member]
+    y = x if batch.y is batch.x else batch.y[member]
+    noise = {name: value[member] for name, value in batch.noise.items()}
+    return Batch(x, y, batch.labels[member], noise, batch.step, batch.rows)
+
+
+def along(mask: Tensor, value: Tensor) -> Tensor:
+    """A mask (S,) that broadcasts against (S, …)."""
     return mask.view(-1, *[1] * (value.ndim - 1))
