@@ -40,6 +40,12 @@ class Images(ABC):
     factors: Factors | None = None
     """Names and sizes of what ``levels`` returns, if there is anything."""
 
+    @property
+    def resident(self) -> bool:
+        """Whether ``batch`` and ``levels`` find everything on the device of the rows they are given, without a look at
+        one number of them: such images can be looked up inside a step that a GPU runs by itself."""
+        return False
+
     @abstractmethod
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, C, H, W) float32 in [0, 1] on the data set's device.

@@ -143,6 +143,11 @@ class SpriteImages(Images):
             table = _drawn(device)
         self.table = None if table is None else table.to(device)
 
+    @property
+    def resident(self) -> bool:
+        """Where the table of bits is on the device."""
+        return self.table is not None
+
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, 1, 64, 64) float32, each 0 or 1; ``draws`` is not used."""
         if self.table is None and self.drawn + len(rows) > BUILD_AFTER:

@@ -92,6 +92,11 @@ class PartImages(Images):
         self.factors, self.rows, self.source = whole.factors, len(chosen), whole.source
         self.table: Tensor | None = None
 
+    @property
+    def resident(self) -> bool:
+        """Where the whole set is."""
+        return self.whole.resident
+
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, C, H, W)."""
         rows = rows.to(self.chosen.device)

@@ -134,6 +134,11 @@ class DrawnImages(Images):
         self.factors, self.rows, self.source = factors, factors.count, DRAWN
         self.maps = maps(str(device))
 
+    @property
+    def resident(self) -> bool:
+        """On a card; on a CPU rows are looked at to refuse those out of range."""
+        return self.maps.table.device.type != "cpu"
+
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, 3, 64, 64) float32, whole levels of 255; ``draws`` is not used."""
         rows = rows.to(self.maps.table.device)
@@ -159,6 +164,11 @@ class StoredImages(Images):
         if table is None:
             _read[key] = table = torch.from_numpy(read(path)).to(device)
         self.table = table
+
+    @property
+    def resident(self) -> bool:
+        """Always: the table is on the device."""
+        return True
 
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, 3, 64, 64) float32, whole levels of 255; ``draws`` is not used."""

@@ -107,6 +107,11 @@ class StoredImages(Images):
             levels = table.levels if chosen is None else table.levels[chosen]
             self.known = torch.from_numpy(np.ascontiguousarray(levels, np.int64)).to(device)
 
+    @property
+    def resident(self) -> bool:
+        """Where the table is on a card."""
+        return self.card is not None
+
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, C, H, W) float32, whole levels of 255; ``draws`` is not used."""
         if self.card is not None:

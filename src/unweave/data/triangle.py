@@ -90,6 +90,11 @@ class TriangleImages(Images):
         rows = torch.arange(self.rows)
         self.table = _paste(rotate(_template(), self._angles(rows, self.known.cpu())), rows).to(device)
 
+    @property
+    def resident(self) -> bool:
+        """Always: pictures are on the device, and turned there."""
+        return True
+
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, 1, 64, 64) float32 in [0, 1]; ``draws["angle"]`` (N,) N(0, 1) where noise is on."""
         rows = rows.to(self.table.device)

@@ -215,6 +215,11 @@ class ColorImages(Images):
         self.shapes = shapes
         self.factors, self.rows, self.source = shapes.factors, shapes.rows, shapes.source
 
+    @property
+    def resident(self) -> bool:
+        """Where the shapes are."""
+        return self.shapes.resident
+
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, 3, H, W); ``draws["colour"]`` (N, 3) numbers in [0, 1)."""
         colour = _needed(draws, "colour")
@@ -236,6 +241,11 @@ class NoisyImages(Images):
     def __init__(self, shapes: Images, shape: tuple[int, int, int]) -> None:
         self.shapes, self.shape = shapes, shape
         self.factors, self.rows, self.source = shapes.factors, shapes.rows, shapes.source
+
+    @property
+    def resident(self) -> bool:
+        """Where the shapes are."""
+        return self.shapes.resident
 
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, 3, H, W); ``draws["noise"]`` (N, 3, H, W) bytes."""
@@ -264,6 +274,11 @@ class ScreamImages(Images):
         # Views of every crop (nothing is copied): (top, left, 3, H, W).
         self.crops = picture.to(device).unfold(1, height, 1).unfold(2, width, 1).permute(1, 2, 0, 3, 4)
         self.places = torch.tensor(self.crops.shape[:2], device=device)
+
+    @property
+    def resident(self) -> bool:
+        """Where the shapes are."""
+        return self.shapes.resident
 
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, 3, H, W); ``draws["crop"]`` (N, 2) and ``draws["tint"]`` (N, 3) in [0, 1)."""

@@ -147,14 +147,14 @@ class Group:
         self.count.mul_(keep)
 
 
-def attach(model: nn.Module, groups: Sequence[Group]) -> None:
-    """Make the parameters of one model, and their gradients, views into its groups (S = 1)."""
+def attach(model: nn.Module, groups: Sequence[Group], member: int = 0) -> None:
+    """Make the parameters of one model, and their gradients, views into its row of the groups."""
     parameters = dict(model.named_parameters())
     for group in groups:
         values, grads = group.views(group.flat), group.views(group.grad)
         for name in group.names:
-            parameters[name].data = values[name][0]
-            parameters[name].grad = grads[name][0]
+            parameters[name].data = values[name][member]
+            parameters[name].grad = grads[name][member]
 
 
 def _is_channels_last(tensor: Tensor) -> bool:

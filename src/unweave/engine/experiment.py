@@ -21,7 +21,7 @@ from unweave.types import Adam, UserError
 NUMBERS = 2
 """Raised by every change that can move a number (the "Numbers" entries of the changelog); part of every key."""
 
-PRECISIONS = ("bf16", "float32", "float64")
+PRECISIONS = ("bf16", "tf32", "float32", "float64")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Experiment:
         batch: images a step.
         optimiser: Adam's settings, for every parameter group that the method does not set itself.
         precision: ``bf16`` (convolutions and dense layers of the trunks; latents, heads and losses in float32),
-            ``float32`` or ``float64``; when None, ``bf16`` on a processor that has it, else ``float32``.
+            ``tf32`` (float32, with convolutions that a GPU computes in TF32), ``float32`` or ``float64``; when None,
+            ``bf16`` on a processor that has it, else ``float32``.
         seed: from 0.
 
     Raises:

@@ -16,7 +16,7 @@ from unweave.types import Batch, Draw
 AHEAD, SMALL = 16, 1 << 16
 """Steps whose noise is drawn at once, and the largest draw of a step (in numbers) for which that is done."""
 
-DTYPES = {"float64": torch.float64, "float32": torch.float32, "bf16": torch.float32}
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "tf32": torch.float32, "bf16": torch.float32}
 
 
 class Feed:
@@ -49,10 +49,14 @@ class Feed:
     def _second(self, rows: Tensor, step: int) -> Tensor | None:
         """Row numbers of the second view, if there is one: the next of another order, or the rows' partners."""
         if self.partners is not None:
-            wide, one = Draw((len(rows), len(self.partners.vary)), "uniform"), Draw((len(rows),), "uniform")
-            order, levels = (self._draw(wide, step, f"pair {name}") for name in ("order", "levels"))
-            return self.partners.of(rows, order, levels, self._draw(one, step, "pair count"))
+            return self.partners.of(rows, *(self._draw(w, step, n) for n, w in self.pair_draws(len(rows)).items()))
         return self.orders[1].at(step) if len(self.orders) > 1 else None
+
+    def pair_draws(self, rows: int) -> dict[str, Draw]:
+        """The random numbers that lead so many rows to their partners, in the order ``Partners.of`` takes them."""
+        assert self.partners is not None
+        wide, one = Draw((rows, len(self.partners.vary)), "uniform"), Draw((rows,), "uniform")
+        return {"pair order": wide, "pair levels": wide, "pair count": one}
 
     def _draw(self, what: Draw, step: int, stream: str) -> Tensor:
         """One step's numbers. Small draws cost many tiny operations, so those of ``AHEAD`` steps are drawn at once;

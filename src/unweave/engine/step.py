@@ -18,6 +18,7 @@ from unweave.engine.feed import DTYPES, Feed
 from unweave.methods import Method
 from unweave.names import known
 from unweave.networks import Model, set_channels_last, set_precision
+from unweave.networks.products import by_products
 from unweave.types import Adam, Batch, Rate, State, UserError
 
 
@@ -60,8 +61,8 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def hold(self) -> dict[str, Tensor]:
-        """The memories, name -> (S, …), as the tensors that from now on are written to in place."""
+    def remember(self, state: State) -> None:
+        """Take these as the methods' memories, name -> (S, …), without a copy."""
 
     @abstractmethod
     def states(self) -> dict[str, Tensor]:
@@ -70,6 +71,25 @@ class Learner(ABC):
     @abstractmethod
     def restore(self, memories: Sequence[Mapping[str, Tensor]]) -> None:
         """Continue from what ``memory`` gave, one a member."""
+
+    def step_all(self, step: int) -> dict[str, Tensor]:
+        """``step`` for any number of members; those that have failed keep what they have."""
+        alive = torch.tensor([failure is None for failure in self.failures], device=self.groups[0].flat.device)
+        found, state = self.learn(stacked([feed.batch(step) for feed in self.feeds]), alive)
+        table = self._rates(step)
+        whole = self._finite(found["total"], table)
+        for member, well in enumerate(whole.tolist()):
+            if not well and self.failures[member] is None:
+                terms_of = {name: value[member] for name, value in found.items()}
+                self.failures[member] = Failure(step, _culprit(terms_of))
+        if all(self.failures):
+            return found
+        alive = alive & whole
+        for group, rates in zip(self.groups, table.values(), strict=True):
+            group.update(rates, alive)
+        kept = self.states()
+        self.remember({n: torch.where(along(alive, v), v, kept[n]) for n, v in state.items()})
+        return found
 
     def memory(self, member: int) -> dict[str, Tensor]:
         """All that one member needs to go on exactly: parameters, moments, counts, the method's memory."""
@@ -123,11 +143,11 @@ class Alone(Learner):
         self.experiments = (experiment,)
         model = build(experiment, device)
         self.models = (model,)
-        self.names, self.groups = _groups(self.models, self.experiments)
+        self.names, self.groups = groups_of(self.models, self.experiments)
         attach(model, self.groups)
         self.feed = Feed(experiment, images, device)
         self.feeds = (self.feed,)
-        self.state: State = _initial(experiment, device)
+        self.state: State = initial(experiment, device)
         self.failures = [None]
 
     def step(self, step: int) -> dict[str, Tensor]:
@@ -154,9 +174,8 @@ class Alone(Learner):
         terms = {"total": loss.total.detach(), **{name: value.detach() for name, value in loss.terms.items()}}
         return terms, {name: value.detach() for name, value in loss.state.items()}
 
-    def hold(self) -> dict[str, Tensor]:
-        self.state = {name: value.clone() for name, value in self.state.items()}
-        return self.states()
+    def remember(self, state: State) -> None:
+        self.state = {name: value[0] for name, value in state.items()}
 
     def states(self) -> dict[str, Tensor]:
         return {name: value[None] for name, value in self.state.items()}
@@ -181,10 +200,12 @@ class Objective(nn.Module):
 class Together(Learner):
     """A pack in lockstep: parameters stacked along a first axis, the loss under ``vmap``, one backward outside."""
 
-    def __init__(self, experiments: Sequence[Complete], images: Images, device: torch.device) -> None:
+    def __init__(
+        self, experiments: Sequence[Complete], images: Images, device: torch.device, products: bool = False
+    ) -> None:
         self.experiments = tuple(experiments)
         self.models = tuple(build(one, device, channels_last=False) for one in experiments)
-        self.names, self.groups = _groups(self.models, self.experiments)
+        self.names, self.groups = groups_of(self.models, self.experiments)
         self.leaves: dict[str, Tensor] = {}
         self.grads: dict[str, Tensor] = {}
         for group in self.groups:
@@ -194,29 +215,17 @@ class Together(Learner):
         self._share()
         buffers = stack_module_state(list(self.models))[1]
         self.buffers = {f"model.{name}": value for name, value in buffers.items()}
-        self.objective = Objective(self.models[0])
+        # One module stands for all; its layers may be computed in another way than those that are handed out.
+        standing = build(experiments[0], device, channels_last=False)
+        self.objective = Objective(by_products(standing) if products else self.models[0])
         self.feeds = tuple(Feed(one, images, device) for one in experiments)
-        states = [_initial(one, device) for one in experiments]
+        states = [initial(one, device) for one in experiments]
         self.state: State = {name: torch.stack([one[name] for one in states]) for name in states[0]}
         self.methods, self.axes = batched([one.method for one in experiments], DTYPES[experiments[0].precision], device)
         self.failures = [None] * len(experiments)
 
     def step(self, step: int) -> dict[str, Tensor]:
-        alive = torch.tensor([failure is None for failure in self.failures], device=self.groups[0].flat.device)
-        found, state = self.learn(stacked([feed.batch(step) for feed in self.feeds]), alive)
-        table = self._rates(step)
-        whole = self._finite(found["total"], table)
-        for member, well in enumerate(whole.tolist()):
-            if not well and self.failures[member] is None:
-                terms_of = {name: value[member] for name, value in found.items()}
-                self.failures[member] = Failure(step, _culprit(terms_of))
-        if all(self.failures):
-            return found
-        alive = alive & whole
-        for group, rates in zip(self.groups, table.values(), strict=True):
-            group.update(rates, alive)
-        self.state = {n: torch.where(along(alive, v), v, self.state[n]) for n, v in state.items()}
-        return found
+        return self.step_all(step)
 
     def learn(self, batch: Batch, alive: Tensor) -> tuple[dict[str, Tensor], State]:
         def one(
@@ -239,19 +248,15 @@ class Together(Learner):
             self.grads[name].copy_(grad)
         return found, {name: value.detach() for name, value in state.items()}
 
-    def hold(self) -> dict[str, Tensor]:
-        self.state = {name: value.clone() for name, value in self.state.items()}
-        return self.states()
+    def remember(self, state: State) -> None:
+        self.state = dict(state)
 
     def states(self) -> dict[str, Tensor]:
         return dict(self.state)
 
     def restore(self, memories: Sequence[Mapping[str, Tensor]]) -> None:
         self._restore_groups(memories)
-        self.state = {
-            name: torch.stack([fitting(m, f"state/{name}", value.shape[1:]) for m in memories]).to(value)
-            for name, value in self.state.items()
-        }
+        self.state = restack(memories, self.state)
 
     def _share(self) -> None:
         """Let every member's own module read the stacked parameters."""
@@ -289,7 +294,7 @@ def batched(methods: Sequence[Method], dtype: torch.dtype, device: torch.device)
     return methods[0], values
 
 
-def _groups(models: Sequence[Model], experiments: Sequence[Complete]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+def groups_of(models: Sequence[Model], experiments: Sequence[Complete]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
     partition = models[0].groups()
     named, listed = [n for n, _ in models[0].named_parameters()], [n for names in partition.values() for n in names]
     if sorted(named) != sorted(listed):
@@ -306,10 +311,18 @@ def _groups(models: Sequence[Model], experiments: Sequence[Complete]) -> tuple[t
     return tuple(partition), tuple(groups)
 
 
-def _initial(experiment: Complete, device: torch.device) -> State:
+def initial(experiment: Complete, device: torch.device) -> State:
     dtype = DTYPES[experiment.precision]
     state = experiment.method.init(experiment.spec, experiment.latents)
     return {n: v.to(device, dtype if v.is_floating_point() else v.dtype) for n, v in state.items()}
+
+
+def restack(memories: Sequence[Mapping[str, Tensor]], like: State) -> State:
+    """The methods' memories of several checkpoints as those of a pack, (S, …), each as it is in ``like``."""
+    return {
+        name: torch.stack([fitting(one, f"state/{name}", value.shape[1:]) for one in memories]).to(value)
+        for name, value in like.items()
+    }
 
 
 def fitting(memory: Mapping[str, Tensor], name: str, shape: torch.Size) -> Tensor:
@@ -329,6 +342,10 @@ def _culprit(terms: Mapping[str, Tensor]) -> str:
 def stacked(batches: Sequence[Batch]) -> Batch:
     """The members' batches as one, with a first axis for them; the step, and y where it is x, are common to all."""
     first = batches[0]
+    if len(batches) == 1:
+        y = first.x[None] if first.y is first.x else first.y[None]
+        noise = {name: value[None] for name, value in first.noise.items()}
+        return Batch(first.x[None], y, first.labels[None], noise, first.step, first.rows)
     noise = {name: torch.stack([one.noise[name] for one in batches]) for name in first.noise}
     x = torch.stack([one.x for one in batches])
     y = x if first.y is first.x else torch.stack([one.y for one in batches])

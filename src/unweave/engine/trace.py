@@ -39,6 +39,23 @@ class Trace:
             self.rows.append((self.partial / self.window).cpu())
             self.partial = None
 
+    def absorb(self, names: tuple[str, ...], closed: Tensor, partial: Tensor, step: int) -> None:
+        """Record many steps at once, up to ``step``.
+
+        Args:
+            names: of the terms.
+            closed: (windows, S, terms) float64 sums over the windows that ended meanwhile, in the main memory; those
+                that ended after ``step`` hold nothing of later steps.
+            partial: (S, terms) the sums over the window that has begun.
+            step: how many steps were taken in all.
+        """
+        self.names = names
+        ended = step // self.window - len(self.rows)
+        self.rows += [row / self.window for row in closed[:ended]]
+        left = closed[ended] if ended < len(closed) else partial
+        self.partial = left.clone() if step % self.window else None
+        self.steps = step
+
     def memory(self, member: int) -> dict[str, Tensor]:
         """One member's rows and its current window, to be kept with its checkpoint."""
         partial = torch.zeros(len(self.names), dtype=torch.float64) if self.partial is None else self.partial[member]

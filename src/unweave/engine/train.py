@@ -11,18 +11,27 @@ import torch
 from torch import Tensor
 
 from unweave.data.base import Dataset, Images
+from unweave.data.card import on_card
+from unweave.engine.beside import Beside
+from unweave.engine.blocks import LENGTH, Blocks
 from unweave.engine.cpu import keep_memory
 from unweave.engine.experiment import Complete, Experiment
+from unweave.engine.graph import Eager, Graphs, Runner
 from unweave.engine.pack import pack
 from unweave.engine.records import Records
 from unweave.engine.step import Alone, Failure, Learner, Together, fitting
 from unweave.engine.trace import Trace
+from unweave.names import known
 from unweave.networks import Model
 from unweave.store import Checkpoint, RunFolder
 from unweave.types import UserError
 
 Told = Callable[[tuple[Complete, ...], int, Mapping[str, Tensor]], object]
 """Who is told of every step: the pack's members, the steps taken, name -> (S,) values."""
+
+LOCKSTEP = ("vmap", "products", "branches")
+"""How a pack trains in lockstep: the loss under ``vmap``; that with convolutions as batched products of matrices; or
+each model as its own module, side by side on the card."""
 
 
 class Snapshot:
@@ -79,7 +88,8 @@ def train(
     root: Path | str | None = None,
     out: Path | str | None = None,
     resume: bool = True,
-    lockstep: bool | None = None,
+    lockstep: bool | str | None = None,
+    blocks: bool | None = None,
     stop: Callable[[], bool] = lambda: False,
     told: Told = lambda experiments, step, terms: None,
 ) -> Iterator[Snapshot]:
@@ -92,10 +102,13 @@ def train(
         root: folder with data files.
         out: folder for run folders, ``out/<key>/``; nothing is written when None.
         resume: go on from a checkpoint in ``out``, and pass over what is done; else start afresh.
-        lockstep: train packs under ``vmap`` (True), one model after the other (False), or choose: lockstep on a GPU.
-        stop: asked between steps; True ends the training with a last snapshot.
-        told: called after every step with the pack's members, the steps taken and name -> (S,) values of that step: for
-            progress lines, so it must be quick.
+        lockstep: train packs in lockstep (True, or how: ``vmap``, ``products``, ``branches``), one model after the
+            other (False), or choose: lockstep on a GPU.
+        blocks: take up to 128 steps without a look at the device in between (True; a GPU records them as a CUDA graph),
+            look at each (False), or choose: blocks on a GPU.
+        stop: asked between steps, or blocks; True ends the training with a last snapshot.
+        told: called after every step, or block, with the pack's members, the steps taken and name -> (S,) values of the
+            last step: for progress lines, so it must be quick.
 
     Raises:
         UserError: anything that cannot be trained, before the first step.
@@ -111,7 +124,10 @@ def train(
     if every is not None and every < 1:
         raise UserError(f"every = {every}; allowed: a whole number from 1")
     where = place(device)
-    together = where.type == "cuda" if lockstep is None else lockstep
+    if isinstance(lockstep, str):
+        known(lockstep, LOCKSTEP, "way of lockstep")
+    together = where.type == "cuda" if lockstep is None else bool(lockstep)
+    in_blocks = where.type == "cuda" if blocks is None else blocks
     keep_memory()
     opened: dict[Dataset, Images] = {}
     for members in packs:
@@ -124,13 +140,29 @@ def train(
             for start, cohort in _cohorts(members, folders, resume):
                 data = cohort[0].data
                 if data not in opened:
-                    opened[data] = data.open(Path(root) if root else None, where)
+                    images = data.open(Path(root) if root else None, where)
+                    opened[data] = on_card(images, where) if where.type == "cuda" else images
                 groups = [list(cohort)] if together else [[one] for one in cohort]
-                make = Together if together else None
                 for group in groups:
-                    learner = make(group, opened[data], where) if make else Alone(group[0], opened[data], where)
-                    if (yield from _run(learner, start, folders, every, stop, told, opened[data].source)):
+                    learner = learner_of(group, opened[data], where, lockstep if together else False)
+                    if (yield from _run(learner, start, folders, every, in_blocks, stop, told, opened[data].source)):
                         return
+
+
+def learner_of(
+    members: list[Complete], images: Images, device: torch.device, lockstep: bool | str | None = None
+) -> Learner:
+    """What trains some experiments that can run in lockstep, in the way that is asked for; see ``train``."""
+    if len(members) == 1 and (lockstep is None or lockstep is False):
+        return Alone(members[0], images, device)
+    if lockstep == "branches":
+        return Beside(members, images, device)
+    return Together(members, images, device, products=lockstep == "products")
+
+
+def runner_of(experiment: Complete, device: torch.device) -> Runner:
+    """What takes an experiment's blocks of steps on a device."""
+    return Graphs(device, experiment.precision) if device.type == "cuda" else Eager()
 
 
 def place(device: str | torch.device | None) -> torch.device:
@@ -182,6 +214,7 @@ def _run(
     checkpoints: Mapping[str, Checkpoint],
     folders: Mapping[str, RunFolder],
     every: int | None,
+    in_blocks: bool,
     stop: Callable[[], bool],
     told: Told,
     source: str,
@@ -198,7 +231,7 @@ def _run(
     records = Records(members, folders, step)
     records.begin(source)
     try:
-        return (yield from _steps(learner, trace, records, step, every, stop, told, source))
+        return (yield from _steps(learner, trace, records, step, every, in_blocks, stop, told, source))
     except BaseException:
         # Also where the reader of the iterator went away (GeneratorExit) or a person pressed Ctrl-C.
         records.interrupted()
@@ -211,6 +244,7 @@ def _steps(
     records: Records,
     step: int,
     every: int | None,
+    in_blocks: bool,
     stop: Callable[[], bool],
     told: Told,
     source: str,
@@ -219,12 +253,20 @@ def _steps(
     every = every or max(1, min(1000, steps // 50))
     clock, since, new = time.perf_counter(), step, len(trace.rows)
     stopped = False
+    device = learner.groups[0].flat.device
+    blocks = None
+    if in_blocks and step < steps:
+        blocks = Blocks(learner, trace, step, min(every, LENGTH), runner_of(learner.experiments[0], device))
     while True:
         if step < steps:
-            terms = learner.step(step)
-            if not all(learner.failures):
-                step += 1
-                trace.add(terms)
+            if blocks is not None:
+                terms = blocks.run(min(blocks.length, every - step % every, steps - step))
+                step = blocks.step
+            else:
+                terms = learner.step(step)
+                if not all(learner.failures):
+                    step += 1
+                    trace.add(terms)
             told(learner.experiments, step, terms)
             stopped = stop()
         ended = stopped or step >= steps or all(learner.failures)

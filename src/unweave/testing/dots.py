@@ -60,6 +60,11 @@ class DotsImages(Images):
         inside = (row >= top) & (row < top + size + 1) & (column >= left) & (column < left + size + 1)
         self.table = inside.to(torch.float32)[:, None]
 
+    @property
+    def resident(self) -> bool:
+        """Always: they are a table on the device."""
+        return True
+
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N, 1, 8, 8); ``draws["haze"]`` (N, 8, 8) uniform numbers where there is haze."""
         sharp = self.table[rows]
