@@ -48,12 +48,12 @@ def test_blocks_of_every_method_equal_single_steps(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_can_be_recorded_and_repeated(name: str, card: Card) -> None:
     """Alone and in a pack: a repeated step does what a step taken by Python does."""
-    members = [fitted(every(name), seed=seed, steps=14) for seed in (0, 1)]
+    members = [fitted(every(name), seed=seed, steps=8) for seed in (0, 1)]
     for lockstep in (False, True):
         found = finals(members, blocks=True, lockstep=lockstep)
         wanted = finals(members, lockstep=lockstep)
         assert all(same(found[one.key], wanted[one.key]) for one in members)
-    assert card.recorded >= 3 and card.replayed >= 3
+    assert card.recorded >= 3 and card.replayed >= 6
 
 
 @pytest.mark.parametrize("way", ["vmap", "products", "branches"])
@@ -136,11 +136,9 @@ def test_a_pack_that_breaks_inside_a_block_ends_there(where: str, lockstep: bool
         assert (blocks.step, blocks.failures, blocks.done) == (plain.step, plain.failures, True)
         for member in range(len(plain.models)):
             assert plain.trace(member) == blocks.trace(member)
+            # The trace of the first to break holds what is not a number, and that equals nothing.
             a, b = plain.memory(member), blocks.memory(member)
-            assert same(
-                {n: v for n, v in a.items() if n != "trace/partial"},
-                {n: b[n] for n in a if n in b and n != "trace/partial"},
-            )
+            assert all(torch.equal(a[name].nan_to_num(), b[name].nan_to_num()) for name in a)
 
 
 def test_a_member_found_broken_at_a_snapshot_stays_as_it_is(card: Card) -> None:
@@ -223,7 +221,7 @@ def test_rates_that_change_with_every_step(card: Card) -> None:
     for lockstep in (False, True):
         found, wanted = finals(members, blocks=True, lockstep=lockstep), finals(members, lockstep=lockstep)
         assert all(same(found[one.key], wanted[one.key]) for one in members)
-    assert card.recorded == 2 * 2 + 1
+    assert card.recorded == 3 * 2
 
 
 def test_an_unknown_group_in_rates_is_refused() -> None:

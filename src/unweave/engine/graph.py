@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
 
 import torch
 
@@ -140,7 +141,8 @@ def settings(precision: str) -> Iterator[None]:
     ``tf32`` those of convolutions are. Kernels that give other bits every time are not used by cuDNN, and it does not
     choose kernels by trying them, so that a training that is taken up again goes on bit for bit.
     """
-    cudnn, convolutions, products = torch.backends.cudnn, torch.backends.cudnn.conv, torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    convolutions, products = cudnn.conv, torch.backends.cuda.matmul
     before = (cudnn.deterministic, cudnn.benchmark, convolutions.fp32_precision, products.fp32_precision)
 
     def put(deterministic: bool, benchmark: bool, convolution: str, product: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,8 +19,8 @@ class ProductConv2d(nn.Module):
         super().__init__()
         self.weight, self.bias = layer.weight, layer.bias
         self.kernel, self.stride = layer.kernel_size, layer.stride
-        (down, across) = layer.padding  # type: ignore[misc]
-        self.edges = (int(across), int(across), int(down), int(down))
+        down, across = _sides(layer)
+        self.edges = (across, across, down, down)
 
     def forward(self, x: Tensor) -> Tensor:
         (height, width), (down, across) = self.kernel, self.stride
@@ -32,11 +34,11 @@ class ProductConvTranspose2d(nn.Module):
     def __init__(self, layer: nn.ConvTranspose2d) -> None:
         super().__init__()
         self.weight, self.bias = layer.weight, layer.bias
-        self.layer_stride, self.padding, self.extra = layer.stride, layer.padding, layer.output_padding
+        self.stride, self.padding, self.extra = layer.stride, _sides(layer), layer.output_padding
         self.reach = tuple(k // s for k, s in zip(layer.kernel_size, layer.stride, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        (m, n), (s, t) = self.reach, self.layer_stride
+        (m, n), (s, t) = self.reach, self.stride
         inputs, outputs = self.weight.shape[:2]
         patches = F.pad(x, (n - 1, n - 1, m - 1, m - 1)).unfold(2, m, 1).unfold(3, n, 1)
         # (inputs, outputs, m, s, n, t): the last pixel of a window is under the first row of the kernel.
@@ -46,8 +48,8 @@ class ProductConvTranspose2d(nn.Module):
         y = _product(patches, kernel, bias).unflatten(3, (outputs, s, t)).permute(0, 3, 1, 4, 2, 5)
         y = y.flatten(4, 5).flatten(2, 3)
         (top, left), (lower, right) = self.padding, self.extra
-        height, width = y.shape[2] - 2 * int(top) + lower, y.shape[3] - 2 * int(left) + right
-        return y[:, :, int(top) : int(top) + height, int(left) : int(left) + width]
+        height, width = y.shape[2] - 2 * top + lower, y.shape[3] - 2 * left + right
+        return y[:, :, top : top + height, left : left + width]
 
 
 def by_products(model: nn.Module) -> nn.Module:
@@ -74,4 +76,10 @@ def _plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
 def _whole(layer: nn.ConvTranspose2d) -> bool:
     """Whether the kernel is a whole number of strides wide, and no pixel lies beyond what it reaches."""
     wide = all(k % s == 0 for k, s in zip(layer.kernel_size, layer.stride, strict=True))
-    return wide and all(e <= int(p) for e, p in zip(layer.output_padding, layer.padding, strict=True))
+    return wide and all(e <= p for e, p in zip(layer.output_padding, _sides(layer), strict=True))
+
+
+def _sides(layer: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int]:
+    """Padding above and below, and on both sides."""
+    down, across = cast(tuple[int, int], layer.padding)
+    return down, across
