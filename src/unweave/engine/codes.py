@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from unweave.data.base import Dataset, Images
 from unweave.engine.cpu import keep_memory
+from unweave.engine.graph import settings
 from unweave.engine.noise import draw
 from unweave.networks import Model
 from unweave.types import Codes, Draw, UserError
 
-BATCH = 512
-"""Images a pass; it moves numbers by rounding only."""
+BATCH, ON_CARD = 512, 4096
+"""Images a pass, on a CPU and on a card; it moves numbers by rounding only."""
 
 
 @torch.no_grad()
@@ -53,27 +56,30 @@ def encode(
     kept: dict[str, Tensor] = {}
 
     def keep(name: str, some: slice, value: Tensor) -> None:
-        # Into one tensor from the start: small results left between large activations would keep those from being
-        # used again.
+        # Into one tensor from the start, where the model is: small results left between large activations would keep
+        # those from being used again, and a card would wait for every one that is sent away.
         if name not in kept:
-            kept[name] = torch.empty(len(rows), *value.shape[1:], dtype=value.dtype)
-        kept[name][some] = value.cpu()
+            kept[name] = torch.empty(len(rows), *value.shape[1:], dtype=value.dtype, device=device)
+        kept[name][some] = value
 
-    for place in range(0, len(rows), BATCH):
-        where = slice(place, place + BATCH)
-        some = rows[where]
-        x = images.batch(some, nuisance(images, some, seed, "codes")).to(dtype)
-        q = model.encode(x, space)
-        keep("mean", where, q.mean)
-        if q.logvar is not None:
-            keep("logvar", where, q.logvar)
-        keep("levels", where, images.levels(some))
-        if distortion:
-            noise = draw(some, seed, "codes z", Draw((q.mean.shape[1],)), dtype)
-            logits = model.decode(q.sample(noise), space)
-            errors = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
-            keep("bce", where, errors.flatten(1).sum(1))
-            keep("squared_error", where, ((torch.sigmoid(logits) - x) ** 2).flatten(1).sum(1))
+    size = ON_CARD if device.type == "cuda" else BATCH
+    with settings("float32") if device.type == "cuda" else nullcontext():
+        for place in range(0, len(rows), size):
+            where = slice(place, place + size)
+            some = rows[where]
+            x = images.batch(some, nuisance(images, some, seed, "codes")).to(dtype)
+            q = model.encode(x, space)
+            keep("mean", where, q.mean)
+            if q.logvar is not None:
+                keep("logvar", where, q.logvar)
+            keep("levels", where, images.levels(some))
+            if distortion:
+                noise = draw(some, seed, "codes z", Draw((q.mean.shape[1],)), dtype)
+                logits = model.decode(q.sample(noise), space)
+                errors = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
+                keep("bce", where, errors.flatten(1).sum(1))
+                keep("squared_error", where, ((torch.sigmoid(logits) - x) ** 2).flatten(1).sum(1))
+    kept = {name: value.cpu() for name, value in kept.items()}
     factors = data.factors
     return Codes(
         mean=kept["mean"],

@@ -295,6 +295,11 @@ def batched(methods: Sequence[Method], dtype: torch.dtype, device: torch.device)
 
 
 def groups_of(models: Sequence[Model], experiments: Sequence[Complete]) -> tuple[tuple[str, ...], tuple[Group, ...]]:
+    """Names of the parameter groups, and of each the parameters of all models, stacked.
+
+    Raises:
+        UserError: groups that are no partition of the parameters, or optimiser settings for a group that is none.
+    """
     partition = models[0].groups()
     named, listed = [n for n, _ in models[0].named_parameters()], [n for names in partition.values() for n in names]
     if sorted(named) != sorted(listed):
@@ -312,6 +317,7 @@ def groups_of(models: Sequence[Model], experiments: Sequence[Complete]) -> tuple
 
 
 def initial(experiment: Complete, device: torch.device) -> State:
+    """The method's memory before the first step."""
     dtype = DTYPES[experiment.precision]
     state = experiment.method.init(experiment.spec, experiment.latents)
     return {n: v.to(device, dtype if v.is_floating_point() else v.dtype) for n, v in state.items()}

@@ -32,6 +32,9 @@ Told = Callable[[tuple[Complete, ...], int, Mapping[str, Tensor]], object]
 LOCKSTEP = ("vmap", "products", "branches")
 """How a pack trains in lockstep: the loss under ``vmap``; that with convolutions as batched products of matrices; or
 each model as its own module, side by side on the card."""
+WAYS = ((2, "branches"),)
+"""From which size of a pack on which way is taken where none is asked for. Not measured yet (``benchmarks/gpu.py`` does):
+branches, because in them what a model computes does not depend on the others of its pack."""
 
 
 class Snapshot:
@@ -155,6 +158,8 @@ def learner_of(
     """What trains some experiments that can run in lockstep, in the way that is asked for; see ``train``."""
     if len(members) == 1 and (lockstep is None or lockstep is False):
         return Alone(members[0], images, device)
+    if lockstep is None:
+        lockstep = [way for size, way in WAYS if size <= len(members)][-1]
     if lockstep == "branches":
         return Beside(members, images, device)
     return Together(members, images, device, products=lockstep == "products")
