@@ -44,7 +44,15 @@ from unweave.testing import Dots
 from unweave.types import UserError
 
 COLUMNS = ("part", "what", "method", "batch", "precision", "models", "way", "value", "unit")
-SMALL: dict[str, dict[str, Any]] = {"vamp-prior": {"pseudo_inputs": 8}, "nvae": {"groups": (1, 1), "width": 8}}
+CRITIC = {"critic_hidden": 16, "critic_layers": 2}
+SMALL: dict[str, dict[str, Any]] = {
+    "bhivae": {"width": 8, "part_width": 8, **CRITIC},
+    "bhivae-supervised": {"width": 8, "part_width": 8, "classifier_hidden": 8},
+    "factor-vae": CRITIC,
+    "nvae": {"groups": (1, 1), "width": 8},
+    "recurd": CRITIC,
+    "vamp-prior": {"pseudo_inputs": 8},
+}
 Row = dict[str, Any]
 
 

@@ -33,8 +33,8 @@ LOCKSTEP = ("vmap", "products", "branches")
 """How a pack trains in lockstep: the loss under ``vmap``; that with convolutions as batched products of matrices; or
 each model as its own module, side by side on the card."""
 WAYS = ((2, "branches"),)
-"""From which size of a pack on which way is taken where none is asked for. Not measured yet (``benchmarks/gpu.py`` does):
-branches, because in them what a model computes does not depend on the others of its pack."""
+"""From which size of a pack on which way is taken where none is asked for. Not measured yet (``benchmarks/gpu.py``
+does): branches, because in them what a model computes does not depend on the others of its pack."""
 
 
 class Snapshot:
