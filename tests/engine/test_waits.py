@@ -18,7 +18,9 @@ from unweave.engine.experiment import Complete
 from unweave.engine.step import Alone, Learner, Together
 from unweave.engine.trace import Trace
 from unweave.methods import DEFT, METHODS, BetaVAE, BHiVAE, DeVAE, DynamicVAE, FactorVAE, Method, RecurD
+from unweave.methods.devae import log_det
 from unweave.networks import Conv
+from unweave.networks.blocks import _root_by_hand, block_root
 from unweave.testing import Dots
 from unweave.types import Adam, Batch, Loss, State
 
@@ -111,3 +113,16 @@ def test_a_loss_that_waits_is_noticed(leak: Any, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(BetaVAE, "loss", leaking)
     with pytest.raises((Waited, RuntimeError, NotImplementedError)):
         step(learner([fitted(BetaVAE(beta=2.0), precision="float32")], "alone"))
+
+
+@pytest.mark.parametrize("size, rho", [(1, 0.5), (2, 0.5), (3, -0.4), (5, 0.9)])
+def test_what_a_card_computes_without_solvers_is_what_they_compute(size: int, rho: float) -> None:
+    """Cholesky's factor of a block's covariance, and the logarithm of a determinant with its gradient."""
+    identity = torch.eye(size, dtype=torch.float64)
+    torch.testing.assert_close(_root_by_hand(identity, rho), block_root(size, rho, identity), rtol=1e-13, atol=1e-14)
+    root = torch.rand(size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(size))
+    matrix = (root @ root.mT + 0.1 * identity).requires_grad_()
+    found, wanted = log_det(matrix), torch.linalg.slogdet(matrix)[1]
+    torch.testing.assert_close(found, wanted, rtol=1e-11, atol=1e-12)
+    (a,), (b,) = (torch.autograd.grad(value, matrix) for value in (found, wanted))
+    torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-9)

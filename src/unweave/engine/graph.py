@@ -101,14 +101,14 @@ class Graphs(Runner):
         A step that is refused has changed nothing: it learns first and decides afterwards, and only learning may wait.
         """
         before = torch.cuda.get_sync_debug_mode()
-        torch.cuda.set_sync_debug_mode("error")
+        _watch("error")
         try:
             step()
             return
         except RuntimeError as error:
             reason = error
         finally:
-            torch.cuda.set_sync_debug_mode(before)
+            _watch(before)
         self._give_up(reason)
         step()
 
@@ -131,6 +131,13 @@ class Graphs(Runner):
         self.recording = False
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         warnings.warn(f"these steps cannot be recorded as a CUDA graph and are taken one by one, slower: {reason}")
+
+
+def _watch(mode: int | str) -> None:
+    """What happens when something waits for the device; PyTorch says every time that it does not notice everything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.cuda.set_sync_debug_mode(mode)
 
 
 @contextmanager
