@@ -50,10 +50,10 @@ def test_every_method_can_be_recorded_and_repeated(name: str, card: Card) -> Non
     """Alone and in a pack: a repeated step does what a step taken by Python does."""
     members = [fitted(every(name), seed=seed, steps=8) for seed in (0, 1)]
     for lockstep in (False, True):
-        found = finals(members, blocks=True, lockstep=lockstep)
-        wanted = finals(members, lockstep=lockstep)
-        assert all(same(found[one.key], wanted[one.key]) for one in members)
-    assert card.recorded >= 3 and card.replayed >= 6
+        some = members if lockstep else members[:1]
+        found, wanted = finals(some, blocks=True, lockstep=lockstep), finals(some, lockstep=lockstep)
+        assert all(same(found[one.key], wanted[one.key]) for one in some)
+    assert card.recorded >= 2 and card.replayed >= 4
 
 
 @pytest.mark.parametrize("way", ["vmap", "products", "branches"])
