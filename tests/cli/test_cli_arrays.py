@@ -67,6 +67,24 @@ def test_a_sample_and_codes_without_factors(call: Call, tmp_path: Path) -> None:
     assert alone["factors"] is None and "reconstruction" in alone["scores"] and "mig" not in alone["scores"]
 
 
+def test_blocks_of_any_program_and_of_the_command_line(call: Call, tmp_path: Path) -> None:
+    spread = np.concatenate([MEAN, RANDOM.standard_normal((200, 3))], 1)
+    write(tmp_path, {"mean": spread, "blocks": np.array([4, -1, 4, 0, 0])})
+    assert read_codes(tmp_path / "codes.npz").blocks == ((0, 2), (3, 4))
+    codes = unweave.Codes.of(spread, LEVELS, blocks=((0, 2), (3, 4)))
+    (found,) = json.loads(call(*SCORE, "explicitness", "--blocks", "joint", "--json").out)["runs"]
+    assert list(found["scores"]) == ["mig-blocks", "explicitness"]
+    assert found["scores"]["mig-blocks"]["value"] == unweave.MIG(blocks="joint")(codes).value
+    assert found["scores"]["mig-blocks"]["settings"]["units"] == [[0, 2], [3, 4], [1]]
+    (found,) = json.loads(call(*SCORE, "--json").out)["runs"]
+    assert found["scores"]["mig"]["settings"]["blocks_ignored"]
+    for wrong in (np.array([0, 0]), np.array([-2, 0, 0, 1, 1]), np.array([0.5] * 5)):
+        write(tmp_path, {"mean": spread, "blocks": wrong})
+        told = call(*SCORE)
+        assert told.code == 2 and "'blocks' is" in told.err and len(told.err.strip().splitlines()) == 1
+    assert call(*SCORE, "--blocks", "both").code == 2
+
+
 def bomb(path: Path) -> None:
     header = io.BytesIO()
     shape = (1 << 20, 1 << 12)

@@ -170,7 +170,9 @@ def test_perfect_codes_score_high_and_noise_low(metric):
 
 
 @pytest.mark.parametrize(
-    "metric", [m for m in FACTORS if "blocks" not in m.label and m.name != "mig-posterior"], ids=label
+    "metric",
+    [m for m in FACTORS if "blocks" not in m.label and m.name not in ("mig-posterior", "downstream")],
+    ids=label,
 )
 def test_blocks_are_scored_latent_by_latent_and_that_is_said(metric):
     z, levels = arrays()

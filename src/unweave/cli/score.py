@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from unweave.cli.console import Console, Failed
 from unweave.cli.options import parse
 from unweave.cli.runs import find_all, images
 from unweave.metrics import METRICS, Metric, full, quick
+from unweave.metrics.blocks import Blocks
 from unweave.names import known
 from unweave.report.from_run import limits_of
 from unweave.report.numbers import fixed, number
@@ -32,12 +33,13 @@ class Options:
 
     Args:
         runs: folders of runs, first letters of their keys, or last.
-        codes: an .npz with mean (images, latents); if there are any, logvar, bce, squared_error and pixels.
+        codes: an .npz with mean (images, latents); if there are any, logvar, bce, squared_error, pixels and blocks.
         factors: an .npz with levels (images, factors) counted from 0 for the same images; names and sizes if wanted.
         metrics: which metrics; every one that applies, DCI by its fast estimator, when empty.
         full: every metric as publications compute it, DCI by scikit-learn's boosting (minutes), and those of --metrics.
         images: how many images are read, or all.
         seed: of the sample of images and of the metrics.
+        blocks: joint scores the latents of a block as one code, ignore each latent; every metric's own way when None.
         space: the latent space, for models with several; only scores of space 0 are kept.
         data_root: folder of data files; the environment variable UNWEAVE_DATA when None.
         device: cpu, cuda or cuda:1 …; a GPU where there is one when None.
@@ -52,6 +54,7 @@ class Options:
     full: bool = False
     images: str = "15000"
     seed: int = 0
+    blocks: Blocks | None = None
     space: int = 0
     data_root: Path | None = None
     device: str | None = None
@@ -145,10 +148,17 @@ def measure(
 
 def _chosen(options: Options) -> list[Metric]:
     named = [METRICS[known(name, METRICS, "metric")]() for name in dict.fromkeys(options.metrics)]
-    if not options.full:
-        return named or quick()
-    labels = {metric.label for metric in full()}
-    return [*full(), *(metric for metric in named if metric.label not in labels)]
+    chosen = full() if options.full else named or quick()
+    labels = {metric.label for metric in chosen}
+    if options.full:
+        chosen += [metric for metric in named if metric.label not in labels]
+    return [_with_blocks(metric, options.blocks) for metric in chosen]
+
+
+def _with_blocks(metric: Metric, blocks: str | None) -> Metric:
+    """The metric with the blocks asked for, where it has such a setting."""
+    changes: dict[str, Any] = {} if blocks is None else {"blocks": blocks}
+    return replace(metric, **changes) if any(one.name == "blocks" for one in fields(metric)) else metric
 
 
 def _refuse(one: Run, chosen: Sequence[Metric], named: bool, space: int) -> None:

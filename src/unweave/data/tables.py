@@ -26,6 +26,7 @@ CODES = {
     "bce": "(images,) reconstruction error of each image in nats, summed over pixels",
     "squared_error": "(images,) squared error of each image, summed over pixels",
     "pixels": "one whole number: channels × height × width of an image",
+    "blocks": "(latents,) whole numbers: the same for latents that form one code, -1 for a latent alone",
 }
 FACTORS = {
     "levels": "(images, factors) whole level numbers counted from 0",
@@ -41,9 +42,9 @@ def read_codes(codes: Path | str, factors: Path | str | None = None) -> Codes:
     """Codes from arrays that any program can write with ``numpy.savez``.
 
     ``codes`` is an ``.npz`` with ``mean`` (images, latents) and, if there are any, ``logvar`` of the same shape,
-    ``bce`` and ``squared_error`` (images,), ``pixels`` (one number). ``factors`` is an ``.npz`` with ``levels``
-    (images, factors), whole numbers from 0, and, if given, ``names`` and ``sizes`` (factors,). Row n of both belongs to
-    the same image. Nothing is unpickled, and no array above 2 GiB is read.
+    ``bce`` and ``squared_error`` (images,), ``pixels`` (one number), ``blocks`` (latents,). ``factors`` is an ``.npz``
+    with ``levels`` (images, factors), whole numbers from 0, and, if given, ``names`` and ``sizes`` (factors,). Row n of
+    both belongs to the same image. Nothing is unpickled, and no array above 2 GiB is read.
 
     Args:
         codes: path of the codes.
@@ -85,6 +86,7 @@ def read_codes(codes: Path | str, factors: Path | str | None = None) -> Codes:
             logvar=None if "logvar" not in given else _native(given["logvar"]),
             sizes=None if sizes is None else tuple(int(n) for n in sizes),
             names=None if names is None else tuple(str(name) for name in names),
+            blocks=_blocks(Path(codes), given),
         )
     except UserError as error:
         where = codes if "levels" not in str(error) and "names" not in str(error) else factors
@@ -176,3 +178,14 @@ def _pixels(path: Path, given: Mapping[str, Any]) -> int:
 
 def _told(values: Any) -> str:
     return f"{values.dtype.name} of shape {values.shape}"
+
+
+def _blocks(path: Path, given: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+    """Latents with the same number from 0, in the order of their first; none where no two have one."""
+    if "blocks" not in given:
+        return ()
+    numbers, latents = given["blocks"], given["mean"].shape[-1:]
+    if numbers.dtype.kind not in "iu" or numbers.shape != latents or bool((numbers < -1).any()):
+        raise UserError(f"{path}: 'blocks' is {_told(numbers)} for {latents} latents; allowed: {CODES['blocks']}")
+    each = [number for number in dict.fromkeys(numbers.tolist()) if number >= 0]
+    return tuple(tuple(int(j) for j in np.flatnonzero(numbers == number)) for number in each)

@@ -60,7 +60,7 @@ def metric(name: str) -> type[Metric]:
     Raises UserError with the allowed names and the nearest match.
 
     >>> metric("sap")(train=100)
-    SAP(continuous=False, train=100, test=5000, n_jobs=-1)
+    SAP(continuous=False, train=100, test=5000, n_jobs=-1, blocks='ignore')
     """
     return METRICS[known(name, METRICS, "metric")]
 

@@ -27,7 +27,8 @@ class ActiveUnits(Metric):
         kl_threshold: in nats.
 
     Parts: ``variance``, ``kl`` (for codes with log-variances): the two counts; ``share``, the value / D. The settings
-    list the ``active`` latents. The value lies in 0 … D; more is not better by itself.
+    list the ``active`` latents. Latents are counted one by one, those of blocks too: how many carry anything has no
+    form for blocks. The value lies in 0 … D; more is not better by itself.
 
     Raises UserError for fewer than 10 images, numbers that are not finite, a negative threshold, or ``kl`` for codes
     without log-variances.
@@ -79,6 +80,7 @@ class ActiveUnits(Metric):
         value = float(active[self.by].sum())
         parts = {name: float(which.sum()) for name, which in active.items()} | {"share": value / z.shape[1]}
         found: dict[str, Any] = {"active": np.flatnonzero(active[self.by]).tolist()}
+        found |= {"blocks_ignored": True} if codes.blocks else {}
         return Score(value, parts, {**self.settings(codes, seed), **found})
 
 

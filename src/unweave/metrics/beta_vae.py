@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, grouping, suffix
 from unweave.metrics.checks import at_least
 from unweave.metrics.logistic import fit, live, quietly, standardise
 from unweave.metrics.rows import Floats, Ints, generator, table
@@ -50,6 +52,8 @@ class BetaVAEScore(Metric):
         batch: pairs a vote.
         standardised: divide each latent by its standard deviation over all images first. The definition does not; then
             the penalty of the classifier makes codes of small numbers score lower.
+        blocks: ``ignore``: each latent gives a feature; ``joint``: each block gives one, the mean over pairs of the
+            length of z₁ − z₂ in its latents.
 
     Parts: ``train_accuracy``. The settings say with ``converged`` whether the classifier stopped by itself. With one
     factor there is nothing to tell apart and the score is 1. A factor with a single level is left out and named
@@ -70,11 +74,12 @@ class BetaVAEScore(Metric):
     test_votes: int = 5_000
     batch: int = 64
     standardised: bool = False
+    blocks: Blocks = "ignore"
 
     @property
     def label(self) -> str:
-        """``beta-vae-score`` by its definition, ``beta-vae-score-standardised`` otherwise."""
-        return f"{self.name}-standardised" if self.standardised else self.name
+        """``beta-vae-score`` by its definition, ``beta-vae-score-standardised`` otherwise; ``blocks`` behind it."""
+        return "-".join([self.name, *(["standardised"] if self.standardised else []), *suffix(self.blocks)])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
@@ -82,12 +87,13 @@ class BetaVAEScore(Metric):
         at_least("BetaVAEScore", 1, votes=self.votes, test_votes=self.test_votes, batch=self.batch)
         rows = table(codes, "BetaVAEScore")
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "BetaVAEScore")
+        sets, notes = grouping(codes, self.blocks, "BetaVAEScore", rows.notes)
         # Rounding is no difference: a latent that does not vary is exactly 0, whatever its value.
         z = standardise(rows.z)[0] if self.standardised else np.where(live(rows.z), rows.z, 0.0)
         pairs = draw_pairs(rows.levels, self.votes + self.test_votes, self.batch, generator(seed, "votes"))
-        features = differences(z, pairs)
+        features = differences(z, pairs, sets)
         right, converged = _right(features, pairs.factors, self.votes)
-        settings = {**self.settings(codes, seed), "converged": converged, "sklearn": sklearn.__version__, **rows.notes}
+        settings = {**self.settings(codes, seed), "converged": converged, "sklearn": sklearn.__version__, **notes}
         return Score(float(right[self.votes :].mean()), {"train_accuracy": float(right[: self.votes].mean())}, settings)
 
 
@@ -127,17 +133,26 @@ def draw_pairs(levels: Ints, votes: int, batch: int, random: np.random.Generator
     return Pairs(chosen, first, second)
 
 
-def differences(z: Floats, pairs: Pairs) -> Floats:
-    """(V, D) mean over the pairs of each vote of |z₁ − z₂|.
+def differences(z: Floats, pairs: Pairs, sets: Sequence[tuple[int, ...]] | None = None) -> Floats:
+    """(V, D) mean over the pairs of each vote of |z₁ − z₂|; (V, B) of its length in each of B sets of latents.
 
     Args:
         z: (M, D) representation.
         pairs: V votes.
+        sets: latents that give one feature together; each its own when None.
     """
+    units = [[j] for j in range(z.shape[1])] if sets is None else [list(unit) for unit in sets]
     step = max(_CHUNK // (pairs.first.shape[1] * z.shape[1]), 1)
     cuts = range(step, len(pairs.first), step)
     parts = zip(np.split(pairs.first, cuts), np.split(pairs.second, cuts), strict=True)
-    return np.concatenate([np.abs(z[one] - z[two]).mean(axis=1) for one, two in parts])
+    return np.concatenate([_lengths(z[one] - z[two], units).mean(axis=1) for one, two in parts])
+
+
+def _lengths(apart: Floats, units: Sequence[list[int]]) -> Floats:
+    """Length of the last axis of differences in each set of latents."""
+    if all(len(unit) == 1 for unit in units):
+        return np.abs(apart[..., [unit[0] for unit in units]])
+    return np.stack([np.hypot.reduce(apart[..., unit], axis=-1) for unit in units], axis=-1)
 
 
 def _right(features: Floats, factors: Ints, votes: int) -> tuple[Ints, bool]:

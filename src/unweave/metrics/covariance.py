@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unweave.metrics.rows import Floats, generator, logvariances, representation
 from unweave.names import known
@@ -23,6 +24,8 @@ class Covariance(NamedTuple):
     """(L, L) covariance of the live latents, divided by M − 1."""
     notes: dict[str, Any]
     """Which latents were left out because they are constant: for the settings of a score."""
+    live: NDArray[np.bool_]
+    """(D,) which were not."""
 
 
 def covariance(codes: Codes, of: str, who: str) -> Covariance:
@@ -48,7 +51,7 @@ def covariance(codes: Codes, of: str, who: str) -> Covariance:
     if of == "sample":
         spread = spread + np.diag(np.exp(logvariances(codes, who)).mean(0))
     live = np.diag(spread) > DEAD
-    return Covariance(spread[np.ix_(live, live)], {"constant_latents": np.flatnonzero(~live).tolist()})
+    return Covariance(spread[np.ix_(live, live)], {"constant_latents": np.flatnonzero(~live).tolist()}, live)
 
 
 def drawn(codes: Codes, of: str, who: str, seed: int) -> Floats:

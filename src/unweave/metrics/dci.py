@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, grouping, suffix
 from unweave.metrics.boosting import boost
 from unweave.metrics.checks import at_least, threads
 from unweave.metrics.lasso import lasso
@@ -27,7 +28,7 @@ class Importance(NamedTuple):
     """What the estimators found: which latent tells which factor, and how well they are told."""
 
     matrix: Floats
-    """(D, F) importance of latent d for factor k."""
+    """(D, F) importance of latent, or block, d for factor k."""
     train: Floats
     """(F,) accuracy on the training rows; for lasso R², against the mean level of the training rows."""
     test: Floats
@@ -58,6 +59,8 @@ class DCI(Metric):
         test: test rows, none of them a training row; both shrink in proportion when there are fewer images.
         n_jobs: factors worked on at once, as in joblib: −1 for one a processor. Never changes the score.
         alpha: strength of the lasso's penalty; the settings of other estimators record None.
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one code d, whose importance is
+            the sum of theirs. The predictions, and with them I, read all latents either way.
 
     Parts: ``disentanglement``, ``completeness``, ``informativeness``, ``informativeness_train``, and
     ``informativeness.NAME`` of each factor. For ``lasso`` these are R² in place of accuracies, 0 where it is
@@ -102,11 +105,13 @@ class DCI(Metric):
     test: int = 5_000
     n_jobs: int = -1
     alpha: float = 0.02
+    blocks: Blocks = "ignore"
 
     @property
     def label(self) -> str:
-        """``dci`` as most publications compute it, ``dci-fast`` and ``dci-lasso`` for the other estimators."""
-        return self.name if self.estimator == "boosting" else f"{self.name}-{self.estimator}"
+        """``dci`` as most publications compute it, ``dci-fast`` and ``dci-lasso`` else; ``blocks`` behind it."""
+        words = [] if self.estimator == "boosting" else [self.estimator]
+        return "-".join([self.name, *words, *suffix(self.blocks)])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         found = self.importance(codes, seed)
@@ -136,8 +141,9 @@ class DCI(Metric):
         if not 0 < self.alpha < np.inf:
             raise UserError(f"DCI: alpha = {self.alpha}; allowed is above 0")
         rows = table(codes, "DCI")
+        sets, noted = grouping(codes, self.blocks, "DCI", rows.notes)
         train, test = split(len(rows.z), self.train, self.test, seed)
-        rows = rows.without(np.ptp(rows.levels[train], axis=0) == 0, "DCI")
+        rows = rows._replace(notes=noted).without(np.ptp(rows.levels[train], axis=0) == 0, "DCI")
         halves = [
             (rows.z[train], rows.levels[train, k], rows.z[test], rows.levels[test, k]) for k in range(len(rows.names))
         ]
@@ -165,7 +171,9 @@ class DCI(Metric):
                 for (_, told, told_test), (_, levels, _, levels_test) in zip(fits, halves, strict=True)
             ]
             shares = np.array(hits, dtype=np.float64)
-        return Importance(np.stack([fit[0] for fit in fits], axis=1), shares[:, 0], shares[:, 1], rows.names, notes)
+        each = np.stack([fit[0] for fit in fits], axis=1)
+        matrix = np.stack([each[list(unit)].sum(0) for unit in sets])
+        return Importance(matrix, shares[:, 0], shares[:, 1], rows.names, notes)
 
 
 def disentanglement(matrix: NDArray[Any]) -> float:

@@ -26,7 +26,8 @@ class Downstream(Metric):
 
     For each size n a classifier of all latents is trained on the first n training images and judged on the test images;
     the value is its accuracy at the largest n, averaged over factors. Efficiency at n is the accuracy at n divided by
-    that at the largest n. Training sets are nested, and every size has the same test images.
+    that at the largest n. Training sets are nested, and every size has the same test images. All latents are read
+    together, so that blocks of latents make no difference.
 
     Args:
         classifier: ``linear``: multinomial logistic regression on latents standardised on the training images;
@@ -77,7 +78,7 @@ class Downstream(Metric):
         import sklearn
 
         self._check()
-        rows = table(codes, "Downstream")
+        rows = table(codes, "Downstream", together=True)
         train, test = split(len(rows.z), self.train, self.test, seed)
         rows = rows.without(np.ptp(rows.levels[train], axis=0) == 0, "Downstream")
         asked = [max(round(share * len(train)), 1) for share in self.fractions] or self.sizes

@@ -23,8 +23,9 @@ class Explicitness(Metric):
     E = (1/F) Σ_k mean_l AUC_kl, where AUC_kl is the chance that an image with level l of factor k is given a higher
     probability of l than an image without (ties count half), by multinomial logistic regression on all latents,
     standardised (Locatello et al., 2019). The value is that of test images. It does not ask how the latents divide
-    the work: a rotated code is as explicit as a perfect one. A code that tells nothing scores .5; a perfect code of
-    factors with many levels less than 1, because one straight line through the levels cannot single out a middle one.
+    the work: a rotated code is as explicit as a perfect one, and blocks of latents make no difference. A code that
+    tells nothing scores .5; a perfect code of factors with many levels less than 1, because one straight line through
+    the levels cannot single out a middle one.
 
     Args:
         train: training rows.
@@ -56,7 +57,7 @@ class Explicitness(Metric):
         import sklearn
 
         at_least("Explicitness", 5, train=self.train, test=self.test)
-        rows = table(codes, "Explicitness")
+        rows = table(codes, "Explicitness", together=True)
         train, test = split(len(rows.z), self.train, self.test, seed)
         still = (np.ptp(rows.levels[train], axis=0) == 0) | (np.ptp(rows.levels[test], axis=0) == 0)
         rows = rows.without(still, "Explicitness")

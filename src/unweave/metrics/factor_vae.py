@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, among, grouping, suffix
 from unweave.metrics.checks import at_least
 from unweave.metrics.rows import Floats, Ints, generator, table
 from unweave.references import LOCATELLO_2019
@@ -43,6 +45,8 @@ class FactorVAEScore(Metric):
         test_votes: votes on which it is judged.
         batch: images a vote.
         threshold: smallest standard deviation of a live latent. At 0 only exactly constant latents are dead.
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one code, whose relative
+            variance is the mean of those of its live latents.
 
     Parts: ``train_accuracy``. The settings name the dead latents under ``pruned``. Levels with fewer than 2 images
     are never held. A factor with a single level is left out and named under ``constant_factors``.
@@ -73,6 +77,12 @@ class FactorVAEScore(Metric):
     test_votes: int = 5_000
     batch: int = 64
     threshold: float = 0.05
+    blocks: Blocks = "ignore"
+
+    @property
+    def label(self) -> str:
+        """``factor-vae-score``, and ``factor-vae-score-blocks`` where blocks are codes."""
+        return "-".join([self.name, *suffix(self.blocks)])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         at_least("FactorVAEScore", 1, votes=self.votes, test_votes=self.test_votes)
@@ -82,15 +92,17 @@ class FactorVAEScore(Metric):
         rows = table(codes, "FactorVAEScore")
         # Holding a factor that never varies would hold nothing: every latent would vary as it does over all images.
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "FactorVAEScore")
+        sets, notes = grouping(codes, self.blocks, "FactorVAEScore", rows.notes)
         variance = rows.z.var(axis=0, ddof=1)
         live = (np.sqrt(variance) >= self.threshold) & (np.ptp(rows.z, axis=0) > 0)
         pruned = np.flatnonzero(~live).tolist()
-        settings = {**self.settings(codes, seed), "pruned": pruned, **rows.notes}
+        settings = {**self.settings(codes, seed), "pruned": pruned, **notes}
         if not live.any():
             return Score(0.0, {"train_accuracy": 0.0}, settings)
         draws = draw(rows.levels, self.votes + self.test_votes, self.batch, generator(seed, "votes"))
-        named = least_varying(rows.z[:, live], variance[live], draws.rows)
-        table_votes = np.zeros((int(live.sum()), rows.levels.shape[1]), dtype=np.int64)
+        sets = among(sets, live)
+        named = least_varying(rows.z[:, live], variance[live], draws.rows, sets)
+        table_votes = np.zeros((len(sets), rows.levels.shape[1]), dtype=np.int64)
         np.add.at(table_votes, (named[: self.votes], draws.factors[: self.votes]), 1)
         right = table_votes.argmax(1)[named] == draws.factors
         return Score(float(right[self.votes :].mean()), {"train_accuracy": float(right[: self.votes].mean())}, settings)
@@ -125,16 +137,21 @@ def draw(levels: Ints, votes: int, batch: int, random: np.random.Generator) -> D
     return Draws(chosen, rows)
 
 
-def least_varying(z: Floats, variance: Floats, rows: Ints) -> Ints:
+def least_varying(z: Floats, variance: Floats, rows: Ints, sets: Sequence[tuple[int, ...]] | None = None) -> Ints:
     """(V,) the latent with the smallest variance among each vote's images relative to its variance over all.
+
+    Of sets of latents, the one whose latents have the smallest mean.
 
     Args:
         z: (M, D) live latents.
         variance: (D,) their variances over all images, none 0.
         rows: (V, batch) images of each vote.
+        sets: latents that count as one; each its own when None.
     """
+    units = [[j] for j in range(z.shape[1])] if sets is None else [list(unit) for unit in sets]
     step = max(_CHUNK // (rows.shape[1] * z.shape[1]), 1)
-    named = [
-        (z[part].var(axis=1, ddof=1) / variance).argmin(1) for part in np.split(rows, range(step, len(rows), step))
-    ]
+    named = []
+    for part in np.split(rows, range(step, len(rows), step)):
+        relative = z[part].var(axis=1, ddof=1) / variance
+        named.append(np.stack([relative[:, unit].mean(1) for unit in units], axis=1).argmin(1))
     return np.concatenate(named)

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, among, grouping, suffix
 from unweave.metrics.covariance import covariance
 from unweave.metrics.rows import Floats
 from unweave.references import LOCATELLO_2019
@@ -38,6 +39,8 @@ class GaussianTC(Metric):
     Args:
         of: ``mean``: posterior means; ``sample``: samples of q(z|x), whose covariance has E[σ²] more on the diagonal.
         smallest: least eigenvalue of R; below it latents count as copies, and ``copies`` says how many do.
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one, and the value is the total
+            correlation of the blocks, TC − Σ_b TC_b: what is within a block does not count.
 
     Parts: ``per_latent``, TC / the number of latents that vary; ``copies``. The settings name ``constant_latents``.
     Independent latents get about L(L − 1) / (4 M) with L latents and M images; no code needs factors for it.
@@ -58,11 +61,12 @@ class GaussianTC(Metric):
 
     of: Literal["mean", "sample"] = "mean"
     smallest: float = 1e-10
+    blocks: Blocks = "ignore"
 
     @property
     def label(self) -> str:
-        """``gaussian-tc`` of the means, ``gaussian-tc-sample`` of samples."""
-        return self.name if self.of == "mean" else f"{self.name}-{self.of}"
+        """``gaussian-tc`` of the means, ``gaussian-tc-sample`` of samples; ``blocks`` behind it."""
+        return "-".join([self.name, *([] if self.of == "mean" else [self.of]), *suffix(self.blocks)])
 
     @property
     def posteriors(self) -> bool:
@@ -72,8 +76,12 @@ class GaussianTC(Metric):
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         if not 0 < self.smallest < 1:
             raise UserError(f"GaussianTC: smallest = {self.smallest}; allowed is above 0 and below 1")
-        matrix, notes = covariance(codes, self.of, "GaussianTC")
+        found = covariance(codes, self.of, "GaussianTC")
+        sets, notes = grouping(codes, self.blocks, "GaussianTC", found.notes)
+        matrix, blocks = found.matrix, [list(unit) for unit in among(sets, found.live)]
         value, copies = gaussian_tc(matrix, self.smallest)
+        within = sum(gaussian_tc(matrix[np.ix_(unit, unit)], self.smallest)[0] for unit in blocks)
+        value = max(value - within, 0.0)
         parts = {"per_latent": value / max(len(matrix), 1), "copies": copies}
         return Score(value, parts, {**self.settings(codes, seed), **notes})
 

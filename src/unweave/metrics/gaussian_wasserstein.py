@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, among, grouping, suffix
 from unweave.metrics.covariance import covariance
 from unweave.metrics.rows import Floats
 from unweave.references import LOCATELLO_2019
@@ -29,6 +31,8 @@ class GaussianWasserstein(Metric):
     Args:
         normalised: the value is W / tr Σ, else W.
         of: ``mean``: posterior means; ``sample``: samples of q(z|x), whose covariance has E[σ²] more on the diagonal.
+        blocks: ``ignore``: Δ is diagonal; ``joint``: Δ keeps the covariances within each block, so that the move makes
+            the blocks independent.
 
     Parts: ``wasserstein`` and ``normalised``. The settings name ``constant_latents``. Codes without a latent that
     varies score 0.
@@ -58,12 +62,13 @@ class GaussianWasserstein(Metric):
 
     normalised: bool = True
     of: Literal["mean", "sample"] = "mean"
+    blocks: Blocks = "ignore"
 
     @property
     def label(self) -> str:
-        """The name, with ``raw`` behind it where not normalised and ``sample`` where of samples."""
+        """The name, with ``raw`` behind it where not normalised, ``sample`` where of samples, and ``blocks``."""
         words = [*([] if self.normalised else ["raw"]), *([] if self.of == "mean" else [self.of])]
-        return "-".join([self.name, *words])
+        return "-".join([self.name, *words, *suffix(self.blocks)])
 
     @property
     def posteriors(self) -> bool:
@@ -71,22 +76,28 @@ class GaussianWasserstein(Metric):
         return self.of == "sample"
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
-        matrix, notes = covariance(codes, self.of, "GaussianWasserstein")
-        distance = gaussian_wasserstein(matrix)
+        matrix, dead, live = covariance(codes, self.of, "GaussianWasserstein")
+        sets, notes = grouping(codes, self.blocks, "GaussianWasserstein", dead)
+        distance = gaussian_wasserstein(matrix, among(sets, live))
         total = float(np.trace(matrix))
         parts = {"wasserstein": distance, "normalised": distance / total if total > 0 else 0.0}
         value = parts["normalised" if self.normalised else "wasserstein"]
         return Score(value, parts, {**self.settings(codes, seed), **notes})
 
 
-def gaussian_wasserstein(covariance: Floats) -> float:
-    """W₂² between N(0, Σ) and N(0, diag Σ), in squared latent units.
+def gaussian_wasserstein(covariance: Floats, sets: Sequence[tuple[int, ...]] | None = None) -> float:
+    """W₂² between N(0, Σ) and N(0, diag Σ), or with sets of latents N(0, Δ) of the blocks of Σ; squared latent units.
 
     >>> round(gaussian_wasserstein(np.array([[1.0, 0.9], [0.9, 1.0]])), 4)
     0.6107
+    >>> abs(round(gaussian_wasserstein(np.array([[1.0, 0.9], [0.9, 1.0]]), [(0, 1)]), 4))
+    0.0
     """
     if len(covariance) < 2:
         return 0.0
-    root = np.sqrt(np.diag(covariance))
-    values = np.linalg.eigvalsh(root[:, None] * covariance * root)
+    root = np.diag(np.sqrt(np.diag(covariance)))
+    for unit in (list(unit) for unit in sets or () if len(unit) > 1):
+        sizes, axes = np.linalg.eigh(covariance[np.ix_(unit, unit)])
+        root[np.ix_(unit, unit)] = axes * np.sqrt(np.maximum(sizes, 0.0)) @ axes.T
+    values = np.linalg.eigvalsh(root @ covariance @ root)
     return max(float(2 * np.trace(covariance) - 2 * np.sqrt(np.maximum(values, 0.0)).sum()), 0.0)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, grouping, suffix
 from unweave.metrics.checks import at_least
 from unweave.metrics.information import discretise
 from unweave.metrics.logistic import live
@@ -50,6 +52,8 @@ class IRS(Metric):
         images: number of images read, drawn without replacement when there are more; None for all.
         bins: equal-width bins of the level numbers, as public implementations have it (20), which merges levels of
             larger factors; None leaves factors as they are.
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one code d, whose distances are
+            lengths in its latents, as the paper has it for sets of latents.
 
     Parts: ``mean``: the plain mean of max_k R_dk over the latents that vary; ``live``: how many do. The settings name
     the ``parents``, None where a latent does not vary (it has weight 0). With no live latent the score is 0. Levels
@@ -82,6 +86,12 @@ class IRS(Metric):
     quantile: float = 0.99
     images: int | None = 10_000
     bins: int | None = None
+    blocks: Blocks = "ignore"
+
+    @property
+    def label(self) -> str:
+        """``irs``, and ``irs-blocks`` where blocks are codes."""
+        return "-".join([self.name, *suffix(self.blocks)])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         found = self.robustness(codes, seed)
@@ -104,29 +114,43 @@ class IRS(Metric):
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "IRS")
         groups = rows.levels if self.bins is None else discretise(rows.levels, self.bins)
-        alive = live(rows.z)
-        largest = np.where(alive, np.abs(rows.z - rows.z.mean(0)).max(0), 0.0)
-        within = deviations(rows.z, groups, self.quantile)
+        sets, noted = grouping(codes, self.blocks, "IRS", rows.notes)
+        moves = live(rows.z)
+        alive = np.array([moves[list(unit)].any() for unit in sets])
+        # The distance of a latent that does not move is rounding.
+        z = np.where(moves, rows.z, 0.0)
+        largest = np.where(alive, distances(z, sets).max(0), 0.0)
+        within = deviations(z, groups, self.quantile, sets)
         matrix = np.where(alive[:, None], 1 - within / np.where(alive, largest, 1.0)[:, None], 0.0)
         parents = np.where(alive, matrix.argmax(1), -1)
-        notes = {"images": len(rows.z), **rows.notes}
+        notes = {"images": len(rows.z), **noted}
         return Robustness(matrix, parents, matrix.max(1), largest, rows.names, notes)
 
 
-def deviations(z: Floats, levels: Ints, quantile: float) -> Floats:
+def distances(z: Floats, sets: Sequence[tuple[int, ...]]) -> Floats:
+    """(M, B) distance of each image from the mean of all, in each of B sets of latents."""
+    apart = z - z.mean(0)
+    if all(len(unit) == 1 for unit in sets):
+        return np.abs(apart[:, [unit[0] for unit in sets]])
+    return np.stack([np.hypot.reduce(apart[:, list(unit)], axis=1) for unit in sets], axis=1)
+
+
+def deviations(z: Floats, levels: Ints, quantile: float, sets: Sequence[tuple[int, ...]] | None = None) -> Floats:
     """(D, F) distance of a latent from its mean while a factor is held: a quantile over images, a mean over levels.
 
     Args:
         z: (M, D) representation.
         levels: (M, F) factor levels.
         quantile: which share of the images with a level come no further.
+        sets: latents that count as one; each its own when None.
 
     Raises UserError for a factor none of whose levels has 2 images.
 
     >>> deviations(np.array([[0.0], [2.0], [5.0], [5.0]]), np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), 1.0).tolist()
     [[0.5, 2.0]]
     """
-    out = np.zeros((z.shape[1], levels.shape[1]))
+    units = [(j,) for j in range(z.shape[1])] if sets is None else sets
+    out = np.zeros((len(units), levels.shape[1]))
     for k, column in enumerate(levels.T):
         order = np.argsort(column, kind="stable")
         groups = [rows for rows in np.split(order, np.flatnonzero(np.diff(column[order])) + 1) if len(rows) > 1]
@@ -135,5 +159,5 @@ def deviations(z: Floats, levels: Ints, quantile: float) -> Floats:
                 f"IRS: no level of factor number {k} has 2 images or more; allowed are codes of more images"
             )
         for rows in groups:
-            out[:, k] += np.quantile(np.abs(z[rows] - z[rows].mean(0)), quantile, axis=0) / len(groups)
+            out[:, k] += np.quantile(distances(z[rows], units), quantile, axis=0) / len(groups)
     return out

@@ -33,11 +33,11 @@ def perfect(codes: Codes) -> Codes:
 
 
 def noise(codes: Codes, seed: int = 0) -> Codes:
-    """The code that knows nothing: independent N(0, 1) numbers, as many latents as the codes have, same images, and
-    posteriors as wide as those of the codes."""
+    """The code that knows nothing: independent N(0, 1) numbers, as many latents and blocks as the codes have, same
+    images, and posteriors as wide as those of the codes."""
     drawn = torch.from_numpy(generator(seed, "noise").standard_normal(tuple(codes.mean.shape)))
     logvar = None if codes.logvar is None else codes.logvar.to(torch.float64)
-    return codes._replace(mean=drawn, logvar=logvar, blocks=(), distortion={}, pixels=0)
+    return codes._replace(mean=drawn, logvar=logvar, distortion={}, pixels=0)
 
 
 def ceiling(metric: Metric, codes: Codes, seed: int = 0) -> Score | None:

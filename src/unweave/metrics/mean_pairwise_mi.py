@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, grouping, suffix
 from unweave.metrics.checks import at_least
 from unweave.metrics.covariance import drawn
 from unweave.metrics.information import (
@@ -16,6 +17,7 @@ from unweave.metrics.information import (
     check_binning,
     discretise,
     entropy,
+    joined,
     mutual_information,
 )
 from unweave.metrics.rows import Floats, Ints, sample
@@ -40,9 +42,11 @@ class MeanPairwiseMI(Metric):
         binning: ``width``, ``clipped`` or ``mass`` (``metrics.information.discretise``).
         tail: which share of the images ``clipped`` counts as outliers at either end.
         correction: ``none``, ``miller-madow`` or ``permutation`` (``metrics.information.mutual_information``).
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one code, whose symbols are the
+            combinations of their bins, and the mean is over pairs of codes.
 
     Parts: ``largest``, the most that two latents share; ``nmi``, the mean of I(z_i; z_j) / √(H_i H_j), 0 for a
-    constant. With one latent all are 0. The largest possible value is ln(bins).
+    constant. With one latent all are 0. The largest possible value is ln(bins) for latents.
 
     Raises UserError for fewer than 10 images, fewer than 2 bins, numbers that are not finite, unknown words, or
     ``sample`` for codes without log-variances.
@@ -64,12 +68,13 @@ class MeanPairwiseMI(Metric):
     binning: Binning = "width"
     tail: float = 0.001
     correction: Correction = "none"
+    blocks: Blocks = "ignore"
 
     @property
     def label(self) -> str:
-        """The name, with the words of another representation, binning and correction behind it."""
+        """The name, with the words of another representation, binning, correction and of blocks behind it."""
         words = [word for word in (self.of, self.binning, self.correction) if word not in ("mean", "width", "none")]
-        return "-".join([self.name, *words])
+        return "-".join([self.name, *words, *suffix(self.blocks)])
 
     @property
     def posteriors(self) -> bool:
@@ -81,14 +86,15 @@ class MeanPairwiseMI(Metric):
         at_least("MeanPairwiseMI", 10, images=self.images)
         z = drawn(codes, self.of, "MeanPairwiseMI", seed)
         z = z[sample(len(z), self.images, seed)]
-        binned = discretise(z, self.bins, self.binning, self.tail)
+        sets, notes = grouping(codes, self.blocks, "MeanPairwiseMI")
+        binned = joined(discretise(z, self.bins, self.binning, self.tail), sets)
         shared, scale = _pairs(binned, self.correction), entropy(binned)
-        count = z.shape[1] * (z.shape[1] - 1) / 2
+        count = len(sets) * (len(sets) - 1) / 2
         root = np.sqrt(np.outer(scale, scale))[np.triu_indices(len(scale), 1)]
         nmi = np.divide(shared, root, out=np.zeros_like(shared), where=root > 0)
         parts = {"largest": float(shared.max(initial=0.0)), "nmi": float(nmi.sum() / count) if count else 0.0}
         value = float(shared.sum() / count) if count else 0.0
-        return Score(value, parts, {**self.settings(codes, seed), "images": len(z)})
+        return Score(value, parts, {**self.settings(codes, seed), "images": len(z), **notes})
 
 
 def _pairs(binned: Ints, correction: str) -> Floats:

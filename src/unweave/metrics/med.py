@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, grouping, suffix
 from unweave.metrics.checks import at_least
 from unweave.metrics.dci import completeness, concentrations, disentanglement
-from unweave.metrics.information import discretise, mutual_information
+from unweave.metrics.information import discretise, joined, mutual_information
 from unweave.metrics.rows import Floats, Ints, Table, sample, table
 from unweave.types import Codes, Reference, Score
 
@@ -33,6 +34,8 @@ class MED(Metric):
         top: latents kept for each factor; None keeps all.
         bins: equal-width bins of each latent between its smallest and largest value; factor levels are never binned.
         images: number of images read, drawn without replacement when there are more; None for all.
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one code d, whose symbols are
+            the combinations of their bins, as in MIG; ``top`` and ``kept`` then count codes in the order of ``units``.
 
     Parts: ``disentanglement`` and ``completeness`` (Σ_k κ_k (1 − H_D(R_·k)), as in DCI) of all latents; with ``top``
     also ``top.disentanglement``, ``top.completeness`` and ``top.latents``, how many are kept, and under ``kept`` in
@@ -62,11 +65,13 @@ class MED(Metric):
     top: int | None = None
     bins: int = 20
     images: int | None = 10_000
+    blocks: Blocks = "ignore"
 
     @property
     def label(self) -> str:
-        """``med``, and ``med-top2`` where two latents are kept for each factor."""
-        return self.name if self.top is None else f"{self.name}-top{self.top}"
+        """``med``, and ``med-top2`` where two latents are kept for each factor; ``blocks`` behind it."""
+        top = [] if self.top is None else [f"top{self.top}"]
+        return "-".join([self.name, *top, *suffix(self.blocks)])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         matrix, rows = self._shares(codes, seed)
@@ -85,15 +90,17 @@ class MED(Metric):
         return self._shares(codes, seed)[0]
 
     def _shares(self, codes: Codes, seed: int) -> tuple[Floats, Table]:
+        """R, and the table with all that is to be noted."""
         at_least("MED", 1, top=self.top)
         at_least("MED", 2, bins=self.bins)
         at_least("MED", 10, images=self.images)
         rows = table(codes, "MED")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "MED")
-        information = mutual_information(discretise(rows.z, self.bins), rows.levels)
+        sets, notes = grouping(codes, self.blocks, "MED", rows.notes)
+        information = mutual_information(joined(discretise(rows.z, self.bins), sets), rows.levels)
         whole = information.sum(axis=0)
-        return information / np.where(whole > 0, whole, 1.0), rows
+        return information / np.where(whole > 0, whole, 1.0), rows._replace(notes=notes)
 
 
 def pick(matrix: NDArray[Any], top: int) -> Ints:

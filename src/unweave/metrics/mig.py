@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, grouping, suffix
 from unweave.metrics.checks import at_least
-from unweave.metrics.gap import gaps, grouping
+from unweave.metrics.gap import gaps
 from unweave.metrics.information import (
     Binning,
     Correction,
@@ -20,7 +21,6 @@ from unweave.metrics.information import (
     mutual_information,
 )
 from unweave.metrics.rows import sample, table
-from unweave.names import known
 from unweave.references import CHEN_2018, LOCATELLO_2019
 from unweave.types import Codes, Reference, Score
 
@@ -68,23 +68,22 @@ class MIG(Metric):
     binning: Binning = "width"
     tail: float = 0.001
     correction: Correction = "none"
-    blocks: Literal["ignore", "joint"] = "ignore"
+    blocks: Blocks = "ignore"
 
     @property
     def label(self) -> str:
         """``mig`` as publications compute it, with the words of other binnings and corrections behind it."""
         words = [word for word in (self.binning, self.correction) if word not in ("width", "none")]
-        return "-".join([self.name, *words, *(["blocks"] if self.blocks == "joint" else [])])
+        return "-".join([self.name, *words, *suffix(self.blocks)])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         check_binning("MIG", self.bins, self.binning, self.tail, self.correction)
-        known(self.blocks, ("ignore", "joint"), "blocks of MIG")
         at_least("MIG", 10, images=self.images)
         rows = table(codes, "MIG")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "MIG")
-        codes_of, notes = grouping(codes, rows, self.blocks)
-        symbols = joined(discretise(rows.z, self.bins, self.binning, self.tail), codes_of)
+        sets, notes = grouping(codes, self.blocks, "MIG", rows.notes)
+        symbols = joined(discretise(rows.z, self.bins, self.binning, self.tail), sets)
         information = mutual_information(symbols, rows.levels, self.correction)
         own = entropy(rows.levels, self.correction)
         # Where nearly every image has a level of its own, a corrected H is 0: nothing can be told from chance.

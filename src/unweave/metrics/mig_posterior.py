@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, grouping
 from unweave.metrics.checks import at_least
-from unweave.metrics.gap import gaps, grouping
+from unweave.metrics.gap import gaps
 from unweave.metrics.rows import Floats, Ints, generator, logvariances, sample, table
 from unweave.mixture import pieces
-from unweave.names import known
 from unweave.references import CHEN_2018, CHEN_2022
 from unweave.types import Codes, Gaussian, Reference, Score
 
@@ -55,7 +55,7 @@ class MIGPosterior(Metric):
 
     samples: int = 2_000
     images: int | None = 10_000
-    blocks: Literal["joint", "ignore"] = "joint"
+    blocks: Blocks = "joint"
 
     @property
     def label(self) -> str:
@@ -70,11 +70,10 @@ class MIGPosterior(Metric):
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         at_least("MIGPosterior", 1, samples=self.samples)
         at_least("MIGPosterior", 10, images=self.images)
-        known(self.blocks, ("joint", "ignore"), "blocks of MIGPosterior")
         rows, logvar = table(codes, "MIGPosterior"), logvariances(codes, "MIGPosterior")
         read = sample(len(rows.z), self.images, seed)
         rows = rows.take(read).without(np.ptp(rows.levels[read], axis=0) == 0, "MIGPosterior")
-        sets, notes = grouping(codes, rows, self.blocks)
+        sets, notes = grouping(codes, self.blocks, "MIGPosterior", rows.notes)
         random = generator(seed, "posterior")
         drawn = random.permutation(len(rows.z))[np.arange(self.samples) % len(rows.z)]
         found = information(rows.z, logvar[read], rows.levels, sets, drawn, random)

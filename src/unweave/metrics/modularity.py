@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, grouping, suffix
 from unweave.metrics.checks import at_least
-from unweave.metrics.information import discretise, mutual_information
+from unweave.metrics.information import discretise, joined, mutual_information
 from unweave.metrics.rows import Floats, sample, table
 from unweave.references import LOCATELLO_2019, RIDGEWAY_2018
 from unweave.types import Codes, Reference, Score
@@ -29,6 +30,8 @@ class Modularity(Metric):
     Args:
         bins: equal-width bins of each latent between its smallest and largest value; factor levels are never binned.
         images: number of images read, drawn without replacement when there are more; None for all.
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one code d, whose symbols are
+            the combinations of their bins, as in MIG.
 
     Parts: ``weighted``: the mean weighted by θ_d, in which latents that tell nothing hardly count; ``informative``:
     how many latents have θ_d > 0. With one factor every latent with any information has modularity 1. A factor with
@@ -50,6 +53,12 @@ class Modularity(Metric):
 
     bins: int = 20
     images: int | None = 10_000
+    blocks: Blocks = "ignore"
+
+    @property
+    def label(self) -> str:
+        """``modularity``, and ``modularity-blocks`` where blocks are codes."""
+        return "-".join([self.name, *suffix(self.blocks)])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         at_least("Modularity", 2, bins=self.bins)
@@ -57,11 +66,12 @@ class Modularity(Metric):
         rows = table(codes, "Modularity")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "Modularity")
-        information = mutual_information(discretise(rows.z, self.bins), rows.levels)
+        sets, notes = grouping(codes, self.blocks, "Modularity", rows.notes)
+        information = mutual_information(joined(discretise(rows.z, self.bins), sets), rows.levels)
         each, most = modularity(information), information.max(axis=1)
         weighted = float((each * most).sum() / most.sum()) if most.any() else 0.0
         parts = {"weighted": weighted, "informative": float((most > 0).sum())}
-        settings = {**self.settings(codes, seed), "images": len(rows.z), **rows.notes}
+        settings = {**self.settings(codes, seed), "images": len(rows.z), **notes}
         return Score(float(each.mean()), parts, settings)
 
 

@@ -54,8 +54,13 @@ class Table(NamedTuple):
         return Table(self.z, self.levels[:, ~constant], kept, {**self.notes, "constant_factors": left_out})
 
 
-def table(codes: Codes, who: str) -> Table:
+def table(codes: Codes, who: str, together: bool = False) -> Table:
     """The checked arrays of codes that have factors.
+
+    Args:
+        codes: the codes.
+        who: the metric that asks.
+        together: whether it reads all latents together, so that blocks make no difference and nothing is noted of them.
 
     Raises:
         UserError: no factors, fewer than 10 images, or numbers that are not finite or beyond the range of float32.
@@ -68,7 +73,7 @@ def table(codes: Codes, who: str) -> Table:
     z = representation(codes, who)
     levels = codes.levels.detach().cpu().numpy().astype(np.int64)
     names = codes.names or tuple(f"factor {k}" for k in range(levels.shape[1]))
-    return Table(z, levels, names, {"blocks_ignored": True} if codes.blocks else {})
+    return Table(z, levels, names, {"blocks_ignored": True} if codes.blocks and not together else {})
 
 
 def representation(codes: Codes, who: str) -> Floats:

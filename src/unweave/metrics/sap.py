@@ -9,7 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from unweave.metrics.base import Metric
+from unweave.metrics.blocks import Blocks, Sets, among, grouping, suffix
 from unweave.metrics.checks import at_least, threads
+from unweave.metrics.logistic import standardise
 from unweave.metrics.rows import Floats, Ints, Table, generator, split, table
 from unweave.references import LOCATELLO_2019
 from unweave.types import Codes, Reference, Score
@@ -35,6 +37,9 @@ class SAP(Metric):
         train: training rows.
         test: test rows, none of them a training row; both shrink in proportion when there are fewer images.
         n_jobs: classifiers fitted at once, as in joblib: −1 for one a processor. Never changes the score.
+        blocks: ``ignore``: each latent is a code; ``joint``: the latents of a block are one code d, and S_dk is that of
+            a classifier of all of them (standardised, since they share a penalty), or with ``continuous`` the R² of the
+            level regressed on all of them.
 
     Parts: ``gap.NAME`` of each factor, ``best`` and ``second``: means over factors of the largest and second largest S.
     A factor with a single level among the training rows is left out; ``not_converged`` in the settings counts
@@ -65,24 +70,26 @@ class SAP(Metric):
     train: int = 10_000
     test: int = 5_000
     n_jobs: int = -1
+    blocks: Blocks = "ignore"
 
     @property
     def label(self) -> str:
-        """``sap``, and ``sap-continuous`` for the squared correlation."""
-        return f"{self.name}-continuous" if self.continuous else self.name
+        """``sap``, and ``sap-continuous`` for the squared correlation; ``blocks`` behind it where they are codes."""
+        return "-".join([self.name, *(["continuous"] if self.continuous else []), *suffix(self.blocks)])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
 
         at_least("SAP", 5, train=self.train, test=self.test)
         rows = table(codes, "SAP")
+        sets, noted = grouping(codes, self.blocks, "SAP", rows.notes)
         train, test = split(len(rows.z), self.train, self.test, seed)
-        rows = rows.without(np.ptp(rows.levels[train], axis=0) == 0, "SAP")
+        rows = rows._replace(notes=noted).without(np.ptp(rows.levels[train], axis=0) == 0, "SAP")
         if self.continuous:
-            matrix, unfinished = _correlation(rows.take(train)), 0
+            matrix, unfinished = _correlation(rows.take(train), sets), 0
         else:
             number = int(generator(seed, "classifier").integers(2**31))
-            matrix, unfinished = _accuracy(rows.take(train), rows.take(test), number, self.n_jobs)
+            matrix, unfinished = _accuracy(rows.take(train), rows.take(test), sets, number, self.n_jobs)
         ranked = -np.sort(-matrix, axis=0)
         gaps = ranked[0] - ranked[1]
         parts = {f"gap.{name}": float(gap) for name, gap in zip(rows.names, gaps, strict=True)}
@@ -98,38 +105,53 @@ class SAP(Metric):
         return Score(float(gaps.mean()), parts, settings)
 
 
-def _correlation(train: Table) -> Floats:
-    """(D, F) squared correlations, and a row of zeros below when there is one latent."""
+def _correlation(train: Table, sets: Sets) -> Floats:
+    """(B, F) squared correlations, R² of blocks, and a row of zeros below when there is one code."""
     z, levels = train.z - train.z.mean(0), train.levels - train.levels.mean(0)
     variances = (z**2).mean(0)
     live = variances > _DEAD
     covariance = z.T @ levels / len(z)
-    out = np.zeros_like(covariance)
-    out[live] = covariance[live] ** 2 / (variances[live, None] * (levels**2).mean(0))
-    return out if len(out) > 1 else np.vstack([out, np.zeros_like(out)])
+    each = np.zeros_like(covariance)
+    each[live] = covariance[live] ** 2 / (variances[live, None] * (levels**2).mean(0))
+    out = np.zeros((max(len(sets), 2), levels.shape[1]))
+    for place, unit in enumerate(sets):
+        own = [j for j in unit if live[j]]
+        if len(own) < 2:
+            out[place] = each[own[0]] if own else 0.0
+            continue
+        inputs = z[:, own] / np.sqrt(variances[own])
+        rest = levels - inputs @ np.linalg.lstsq(inputs, levels, rcond=None)[0]
+        out[place] = np.clip(1 - (rest**2).sum(0) / (levels**2).sum(0), 0.0, 1.0)
+    return out
 
 
-def _accuracy(train: Table, test: Table, seed: int, n_jobs: int) -> tuple[Floats, int]:
-    """(D, F) test accuracies, below them a constant's when there is one latent, and how many fits did not converge."""
+def _accuracy(train: Table, test: Table, sets: Sets, seed: int, n_jobs: int) -> tuple[Floats, int]:
+    """(B, F) test accuracies, below them a constant's when there is one code, and how many fits did not converge."""
     from sklearn.exceptions import ConvergenceWarning
 
     factors = range(len(train.names))
     common = [np.bincount(column).argmax() for column in train.levels.T]
     chance = np.array([np.mean(test.levels[:, k] == common[k]) for k in factors])
-    live = np.flatnonzero(train.z.var(0) > _DEAD)
+    alive = train.z.var(0) > _DEAD
+    live = [place for place, unit in enumerate(sets) if alive[list(unit)].any()]
+    inputs = [_inputs(train.z[:, alive][:, unit], test.z[:, alive][:, unit]) for unit in among(sets, alive)]
     # The filter is set once around all threads, because it is shared by them; what it hides is counted instead.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        arguments = [
-            (train.z[:, [d]], train.levels[:, k], test.z[:, [d]], test.levels[:, k], seed)
-            for d in live
-            for k in factors
-        ]
+        arguments = [(z, train.levels[:, k], other, test.levels[:, k], seed) for z, other in inputs for k in factors]
         results = threads("SAP", _one, arguments, n_jobs)
-    out = np.tile(chance, (max(train.z.shape[1], 2), 1))
-    if len(live):
+    out = np.tile(chance, (max(len(sets), 2), 1))
+    if live:
         out[live] = np.array([share for share, _ in results]).reshape(len(live), -1)
     return out, sum(not finished for _, finished in results)
+
+
+def _inputs(train: Floats, test: Floats) -> tuple[Floats, Floats]:
+    """One latent as it is, as the definition has it; several in units of their own spread."""
+    if train.shape[1] == 1:
+        return train, test
+    one, other = standardise(train, test)
+    return one, other
 
 
 def _one(z: Floats, levels: Ints, test: Floats, test_levels: Ints, seed: int) -> tuple[float, bool]:
