@@ -16,6 +16,7 @@ from unweave.cli.runs import find_all, images
 from unweave.cli.score import measure
 from unweave.metrics import full, quick
 from unweave.report import tell
+from unweave.report.analyses import write_figures
 from unweave.report.from_run import limits_of
 from unweave.report.page import page
 from unweave.run import IMAGES, Run, load
@@ -30,6 +31,7 @@ class Options:
     Args:
         run: the folder of a run, the first letters of its key, or last.
         out: where the page goes; report.html in the run's folder when None.
+        figures: folder for the figures of analyses as SVG files beside the page; none are written when None.
         runs: folder of run folders, in which keys and last are looked up.
         images: how many images are read for scores and for what each latent carries, or all.
         data_root: folder of data files; the environment variable UNWEAVE_DATA when None.
@@ -39,6 +41,7 @@ class Options:
 
     run: Annotated[str, tyro.conf.Positional] = ""
     out: Path | None = None
+    figures: Path | None = None
     runs: Path = Path("runs")
     images: str = "15000"
     data_root: Path | None = None
@@ -60,6 +63,8 @@ def run(argv: Sequence[str]) -> int:
     console.say(
         f"report on {folder}: {e.method.name} on {e.data.name}, seed {e.seed}, step {one.step:,} of {e.steps:,}"
     )
+    if options.figures and options.figures.exists() and not options.figures.is_dir():
+        raise UserError(f"cannot write figures to {options.figures}; allowed: a folder, which is made where it is not")
     try:
         if not one.scores:
             measure(console, one, quick(), count)
@@ -68,12 +73,24 @@ def run(argv: Sequence[str]) -> int:
         with console.busy("computing limits"):
             _missing_limits(one)
         with console.busy("drawing the page"):
-            write_text(target, page(tell(one, codes=codes)))
+            story = tell(one, codes=codes)
+            write_text(target, page(story))
+            drawn = write_figures(options.figures, story.figures) if options.figures else []
     except StoreError as error:
         raise Failed(str(error)) from None
     size = target.stat().st_size
     console.say(f"wrote {target} ({size / 1e6:.1f} MB, loads nothing from elsewhere)")
-    console.result({"key": e.key, "folder": str(folder), "page": str(target), "bytes": size})
+    if options.figures:
+        console.say(f"wrote {len(drawn)} figures to {options.figures}")
+    console.result(
+        {
+            "key": e.key,
+            "folder": str(folder),
+            "page": str(target),
+            "bytes": size,
+            "figures": [str(path) for path in drawn],
+        }
+    )
     return 0
 
 

@@ -3,6 +3,7 @@
 from unweave.report.from_run import tell as tell
 from unweave.report.page import write as write
 from unweave.report.story import Failure as Failure
+from unweave.report.story import Figure as Figure
 from unweave.report.story import Information as Information
 from unweave.report.story import ScoreRow as ScoreRow
 from unweave.report.story import Story as Story

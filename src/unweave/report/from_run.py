@@ -17,6 +17,7 @@ from unweave.engine.experiment import body_name, preset_for
 from unweave.methods import Method
 from unweave.metrics import METRICS, Metric, nmi
 from unweave.networks import MLP, Conv
+from unweave.report.analyses import figures_of
 from unweave.report.story import Failure, Information, ScoreRow, Story, Traversal
 from unweave.run import Run
 from unweave.types import Codes, Gaussian, Reference, Score
@@ -67,6 +68,7 @@ def tell(run: Run, *, codes: Codes | None = None, seed: int = 0, command: str = 
         reconstructions=reconstructions,
         traversals=_traversals(run, codes, kl),
         curves={name: (run.steps, values) for name, values in run.terms.items() if values},
+        figures=figures_of(run, codes, seed),
         stages=list(stages(run)),
         notes=list(_notes(run, codes)),
         references=_references(experiment, metrics),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ from unweave.report.curves import curve
 from unweave.report.markup import Html, join, tag
 from unweave.report.numbers import number
 from unweave.report.scores import cards, plain
-from unweave.report.story import Story, Traversal
+from unweave.report.story import Figure, Story, Traversal
 from unweave.report.style import ORNAMENT, script, style
 from unweave.types import Reference, UserError
 
@@ -57,6 +59,7 @@ def page(story: Story) -> str:
         ("latents", "What each latent carries", _information(story)),
         ("reconstructions", "Reconstructions", _reconstructions(story)),
         ("traversals", "Traversals", _traversals(story)),
+        *([("analyses", "Analyses", _figures(story))] if story.figures else []),
         ("training", "Training", _training(story)),
         ("setup", "Configuration", _setup(story)),
         ("cite", "How to cite", _references(story)),
@@ -271,6 +274,24 @@ def _traversal(story: Story, strip: Traversal) -> Html:
         pictures.strip((alt, strip.images), below=[pictures.tick(v) for v in strip.values]),
         class_="traversal",
     )
+
+
+def _figures(story: Story) -> Html:
+    """Drawings as pictures of their own, so that the styles of one do not reach another or the page."""
+    pieces = []
+    for figure in story.figures:
+        source = "data:image/svg+xml;base64," + base64.b64encode(figure.svg.encode("utf-8")).decode("ascii")
+        picture = tag("div", tag("img", src=source, alt=_label(figure), loading="lazy"), class_="scroll", tabindex="0")
+        pieces.append(
+            tag("figure", tag("h3", figure.name), picture, tag("figcaption", figure.words), class_="analysis")
+        )
+    return join(*pieces)
+
+
+def _label(figure: Figure) -> str:
+    """What a drawing says of itself to screen readers."""
+    found = re.search(r'aria-label="([^"]*)"', figure.svg)
+    return html.unescape(found.group(1)) if found else figure.name
 
 
 def _training(story: Story) -> Html:

@@ -84,16 +84,25 @@ def drawing(width: float, height: float, label: str, *children: object) -> str:
     return tag("svg", inner, xmlns="http://www.w3.org/2000/svg", role="img", aria_label=label, **size)
 
 
-def axes(frame: Frame, title: str = "", below: str = "", beside: str = "") -> Html:
-    """Grid, tick labels, the line at the bottom, a title on top and names of the axes."""
+def axes(
+    frame: Frame,
+    title: str = "",
+    below: str = "",
+    beside: str = "",
+    marks: Sequence[tuple[float, str]] | None = None,
+) -> Html:
+    """Grid, tick labels, the line at the bottom, a title on top and names of the axes.
+
+    ``marks`` are (value, name) across in place of round numbers.
+    """
     floor = frame.top + frame.height
     parts = []
     for value in ticks(frame.low_y, frame.high_y):
         at = frame.down(value)
         parts.append(tag("line", x1=f(frame.left), x2=f(frame.left + frame.width), y1=f(at), y2=f(at), class_="grid"))
         parts.append(text(frame.left - 6, at + 3.5, short(value), anchor="end"))
-    for value in ticks(frame.low_x, frame.high_x, 3):
-        parts.append(text(frame.across(value), floor + 15, short(value), anchor="middle"))
+    across = [(value, short(value)) for value in ticks(frame.low_x, frame.high_x, 3)] if marks is None else marks
+    parts += [text(frame.across(value), floor + 15, name, anchor="middle") for value, name in across]
     parts.append(tag("line", x1=f(frame.left), x2=f(frame.left + frame.width), y1=f(floor), y2=f(floor), class_="axis"))
     if title:
         parts.append(text(frame.left, frame.top - 9, title, class_="title"))

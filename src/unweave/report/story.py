@@ -82,6 +82,21 @@ class Traversal:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One drawing of an analysis.
+
+    Args:
+        name: what it shows, as a heading; also the name of its file.
+        svg: the drawing, a whole SVG document.
+        words: what to see in it, in a sentence or two.
+    """
+
+    name: str
+    svg: str
+    words: str = ""
+
+
+@dataclass(frozen=True)
 class Failure:
     """Where a run stopped being finite.
 
@@ -117,6 +132,7 @@ class Story:
         reconstructions: (N, H, W, C) uint8 of the same images.
         traversals: strips, in any order; the page sorts them by KL.
         curves: term -> (steps, values), both of one length.
+        figures: drawings of analyses, in order.
         stages: the stages of the training schedule, in order, one line each.
         notes: what a reader must know to read the numbers rightly, one sentence each.
         references: what to cite.
@@ -137,6 +153,7 @@ class Story:
     reconstructions: np.ndarray | None = None
     traversals: Sequence[Traversal] = ()
     curves: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    figures: Sequence[Figure] = ()
     stages: Sequence[str] = ()
     notes: Sequence[str] = ()
     references: Sequence[Reference] = ()
@@ -166,6 +183,9 @@ class Story:
                 raise UserError(
                     f"Traversal of latent {strip.latent}: {len(strip.values)} values, {len(strip.images)} images"
                 )
+        for figure in self.figures:
+            if not figure.name or not figure.svg.startswith("<svg"):
+                raise UserError(f"Figure {figure.name!r} begins with {figure.svg[:12]!r}; allowed: a name and an SVG")
         for term, (steps, values) in self.curves.items():
             if np.ndim(steps) != 1 or np.shape(steps) != np.shape(values):
                 raise UserError(f"Story: curve {term!r} has {np.shape(steps)} steps and {np.shape(values)} values")
