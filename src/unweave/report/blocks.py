@@ -48,9 +48,9 @@ def scatter_figure(scatters: Sequence[BlockScatter], title: str = "", levels: Se
         names = [(levels[k] if k < len(levels) else f"{named} {k}", k, 0) for k in seen]
         drawn, used = legend(names, 58, 46, len(scatters) * (SIZE + GAP))
         parts.append(drawn)
-        top += used
+        top += used + 10
     for place, one in enumerate(scatters):
-        reach = max(4.0, float(np.quantile(np.abs(one.z), 0.995)) if len(one.z) else 4.0)
+        reach = max(4.0, 1.08 * float(np.quantile(np.abs(one.z), 0.995)) if len(one.z) else 4.0)
         frame = Frame(58 + place * (SIZE + GAP), top, SIZE, SIZE, -reach, reach, -reach, reach)
         first, second = one.block
         parts.append(axes(frame, f"latents {first} and {second}", f"z{first}", f"z{second}"))
@@ -66,7 +66,7 @@ def scatter_figure(scatters: Sequence[BlockScatter], title: str = "", levels: Se
         parts.append(text(frame.left, top + SIZE + 50, f"within {words}"))
     parts.append(text(58, top + SIZE + 70, "In brackets: the share that the prior has there. Dashed: its contours."))
     label = f"{heading}: {len(scatters)} blocks, share within 1 σ " + ", ".join(f"{s.inside[0]:.2f}" for s in scatters)
-    return drawing(58 + len(scatters) * (SIZE + GAP) - GAP + 24, top + SIZE + 86, label, *parts)
+    return drawing(58 + len(scatters) * (SIZE + GAP) + 10, top + SIZE + 86, label, *parts)
 
 
 def diagonal_figure(diagonals: Sequence[Diagonal], title: str = "", levels: Sequence[str] = ()) -> str:
@@ -92,7 +92,7 @@ def diagonal_figure(diagonals: Sequence[Diagonal], title: str = "", levels: Sequ
     chosen = sorted({round(k) for k in np.linspace(0, most - 1, min(most, COLOURS))})
     names = [(levels[k] if k < len(levels) else f"level {k}", place, place) for place, k in enumerate(chosen)]
     drawn, used = legend(names, 58, 46, len(diagonals) * (SIZE + GAP))
-    top, high = 62 + used, 190.0
+    top, high = 72 + used, 190.0
     parts: list[Html] = [text(58, 24, heading, class_="head"), drawn]
     for place, one in enumerate(diagonals):
         low, up = float(one.values.min()), float(one.values.max())
@@ -157,8 +157,9 @@ def bars_figure(
             top = frame.down(value)
             box = {"x": f(middle - size / 2), "y": f(top), "width": f(size), "height": f(frame.down(0.0) - top)}
             parts.append(tag("rect", **box, rx="2", class_=f"f{k % COLOURS}"))
-            parts.append(text(middle, top - 5, f"{value:.2f}".lstrip("0") if value < 1 else "1", anchor="middle"))
             error = (errors or {}).get(group, {}).get(name, 0.0)
+            above = frame.down(value + 2 * error) - 5
+            parts.append(text(middle, above, f"{value:.2f}".lstrip("0") if value < 1 else "1", anchor="middle"))
             if error:
                 ends = {"y1": f(frame.down(value - 2 * error)), "y2": f(frame.down(value + 2 * error))}
                 parts.append(tag("line", x1=f(middle), x2=f(middle), **ends, class_="line s6"))

@@ -130,7 +130,7 @@ def rate_figure(rate: KLParts, title: str = "", units: Sequence[str] = ()) -> st
         parts.append(tag("line", x1=f(middle), x2=f(middle), **ends, class_="line s6"))
     whole = {"mi": "I(x; z)", "tc": "TC", "dw": "off the prior"}
     told = ", ".join(f"{name} {getattr(rate, key):.2f} ± {rate.errors[key]:.2f}" for key, name in whole.items())
-    parts.append(
-        text(62, frame.top + HIGH + 52, f"All latents together: KL {rate.kl:.2f} nats = {told} (standard errors)")
-    )
-    return drawing(62 + wide + 24, frame.top + HIGH + 68, f"{heading}: KL {rate.kl:.2f} nats, {told}", *parts)
+    together = f"All latents together: KL {rate.kl:.2f} nats = {told} (standard errors)"
+    parts.append(text(62, frame.top + HIGH + 52, together))
+    whole_width = max(62 + wide + 24, 80 + 6.0 * len(together))
+    return drawing(whole_width, frame.top + HIGH + 68, f"{heading}: KL {rate.kl:.2f} nats, {told}", *parts)

@@ -160,7 +160,9 @@ def properties_figure(
     last = left + len(batches) * (size + 62) - 62
     parts.append(text(left, top + size + 52, f"Area: I(x; z); the largest circle has {most:.2f} nats."))
     words = ", ".join(f"{name} {len(each)} batches" for name, each in batches.items())
-    return drawing(last + 20, top + size + 66, f"{title or 'Three properties of mini-batches'}: {words}", *parts)
+    return drawing(
+        max(last + 20, 400.0), top + size + 66, f"{title or 'Three properties of mini-batches'}: {words}", *parts
+    )
 
 
 def _check(name: str, matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:

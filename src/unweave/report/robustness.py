@@ -12,6 +12,8 @@ from unweave.report.plot import Frame, axes, band, drawing, legend, line, span, 
 LINES = 5
 """Most lines of another factor in a panel."""
 COLUMNS, PANEL, HIGH = 3, 236.0, 150.0
+ROOM = 116.0
+"""Height of what stands between two rows of panels: labels, a legend of two lines, a title."""
 
 
 def interventions_figure(found: Interventions, latents: int = 6, title: str = "") -> str:
@@ -46,8 +48,8 @@ def interventions_figure(found: Interventions, latents: int = 6, title: str = ""
     top = 62 + 30 + ROW * len(rows) + 56
     for place, one in enumerate(shown):
         left = 64 + place % COLUMNS * (PANEL + 60)
-        parts += _panel(one, left, top + place // COLUMNS * (HIGH + 92))
-    high = top + -(-max(len(shown), 1) // COLUMNS) * (HIGH + 92) - 20
+        parts += _panel(one, left, top + place // COLUMNS * (HIGH + ROOM))
+    high = top + -(-max(len(shown), 1) // COLUMNS) * (HIGH + ROOM) - 20
     told = ", ".join(f"latent {one.latent} {one.parent} {one.robustness:.2f}" for one in shown) or "no latent moves"
     return drawing(wide, high, f"{heading}: {told}", *parts)
 

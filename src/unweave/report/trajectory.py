@@ -51,7 +51,8 @@ def trajectory_figure(
         )
     (each,) = capacities
     heading = title or "Best-ELBO trajectory"
-    drawn, used = legend([(name, k, k) for k, name in enumerate(trajectories)], 64, 48, SIZE)
+    names = [(name, k, 0) for k, name in enumerate(trajectories)]
+    drawn, used = legend([*names, ("single latents (β-TCVAE)", 6, 1)], 64, 48, SIZE)
     frame = Frame(64, 48 + used + 16, SIZE, HIGH, -0.3, len(each) - 0.7, 0.0, 1.08)
     parts: list[Html] = [text(64, 24, heading, class_="head"), drawn]
     marks = [(float(place), short(capacity)) for place, capacity in enumerate(each)]
@@ -60,7 +61,7 @@ def trajectory_figure(
         at = np.arange(len(each), dtype=np.float64)
         level = np.full(2, one.reference)
         parts.append(line(frame, [frame.low_x, frame.high_x], level, 6, 1))
-        parts.append(line(frame, at, one.curve, place, place))
+        parts.append(line(frame, at, one.curve, place, 0))
         for x, middle, error in zip(at, one.coefficients, np.nan_to_num(one.errors), strict=True):
             where = f(frame.across(x + 0.03 * place))
             ends = {"y1": f(frame.down(middle - 2 * error)), "y2": f(frame.down(middle + 2 * error))}
