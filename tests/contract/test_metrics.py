@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
+import torch
 
 from unweave.metrics import METRICS, Metric
+from unweave.metrics.rows import table
 from unweave.testing import check_metric
 from unweave.types import Codes, Reference, Score
 
@@ -35,7 +38,7 @@ class Own(Metric):
     references: ClassVar[tuple[Reference, ...]] = (Reference("own", "A. Uthor", "Own", "Nowhere", 2024),)
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
-        codes.need_factors(self.name)
+        table(codes, self.name)
         return own(self, codes, seed)
 
 
@@ -52,7 +55,7 @@ def test_a_metric_of_somebody_elses_passes() -> None:
 
 def scoring(change: Callable[[Score, Codes], Score]) -> dict[str, Any]:
     def call(self: Any, codes: Codes, seed: int = 0) -> Score:
-        codes.need_factors("own")
+        table(codes, "own")
         return change(own(self, codes, seed), codes)
 
     return {"__call__": call}
@@ -74,6 +77,28 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "reads nothing": ({"reads": "pixels"}, "reads = 'pixels'"),
     "no settings": (scoring(lambda s, c: s._replace(settings={})), "its score does not say power, seed"),
     "settings of tensors": (scoring(lambda s, c: s._replace(settings={**s.settings, "m": c.mean})), "no plain values"),
+    "one latent too few": (
+        scoring(lambda s, c: s._replace(value=s.value / (c.mean.shape[1] - 1 or math.nan))),
+        "own with one latent: value is nan",
+    ),
+    "not for a hundred latents": (
+        scoring(lambda s, c: s._replace(value=math.inf if c.mean.shape[1] > 50 else s.value)),
+        "own with a hundred latents: value is inf",
+    ),
+    "of one precision": (
+        scoring(lambda s, c: s._replace(value=s.value * (0.9 if c.mean.dtype == torch.float64 else 1.0))),
+        "for float32 codes and .* in float64",
+    ),
+    "scores NaN": (
+        {
+            "__call__": lambda self, codes, seed=0: (
+                own(self, codes._replace(mean=codes.mean.nan_to_num()), seed)
+                if codes.levels.shape[1]
+                else table(codes, "own")
+            )
+        },
+        "scores codes that carry no numbers",
+    ),
     "no references": ({"references": ()}, "has no references"),
     "no example": ({"__doc__": "Nothing."}, "its docstring has no example"),
     "scores anything": (
@@ -85,7 +110,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 def _anything(metric: Metric, codes: Codes, seed: int) -> Score:
-    if not codes.levels.shape[1]:
+    if not codes.levels.shape[1] or bool(codes.mean.isnan().any()):
         return Score(0.0, {}, metric.settings(codes, seed))
     return own(metric, codes, seed)
 

@@ -7,6 +7,7 @@ import math
 from dataclasses import fields
 
 import torch
+from torch import Tensor
 
 from unweave.metrics import Metric
 from unweave.testing.claims import check_description, claim, leaves_randomness_alone
@@ -20,9 +21,11 @@ def check_metric(metric: Metric) -> None:
     """Check that a metric keeps the rules that scoring and tables rely on.
 
     It is described by plain fields; the same codes and seed give the same finite score, which says every setting that
-    made it; nothing it is given changes and no global random numbers are used; latents that never move do it no harm;
-    codes that lack what it reads are refused with a ``UserError``; and it tells perfect codes from noise, or where it
-    reads no factors independent latents from copies, in the direction that ``better`` says.
+    made it; nothing it is given changes and no global random numbers are used; latents that never move or are there
+    twice, a single latent, a hundred of them and a single factor do it no harm; float32 and float64 codes of the same
+    numbers score alike; codes that lack what it reads, or hold NaN, are refused with a ``UserError``; and it tells
+    perfect codes from noise, or where it reads no factors independent latents from copies, in the direction that
+    ``better`` says.
 
     Raises:
         AssertionError: one line that says what does not hold.
@@ -51,6 +54,12 @@ def check_metric(metric: Metric) -> None:
     if metric.posteriors and good.logvar is not None:
         still = still._replace(logvar=torch.cat([good.logvar, torch.zeros(ROWS, 1)], 1))
     _check_score(metric, metric(still, seed=3), f"{who} with a latent that never moves")
+    for what, odd in _odd(good).items():
+        _check_score(metric, metric(odd, seed=3), f"{who} with {what}")
+    wide = good._replace(mean=good.mean.double(), logvar=None if good.logvar is None else good.logvar.to(torch.float64))
+    precise = metric(wide, seed=3).value
+    near = math.isclose(precise, score.value, rel_tol=1e-5, abs_tol=1e-6)
+    claim(near, who, f"gives {score.value} for float32 codes and {precise} for the same numbers in float64")
     for what, lacking in _lacking(metric, good).items():
         try:
             metric(lacking, seed=3)
@@ -60,12 +69,39 @@ def check_metric(metric: Metric) -> None:
             raise AssertionError(f"{who}: scores codes that {what}; it must raise UserError")
 
 
+def _odd(good: Codes) -> dict[str, Codes]:
+    """Codes that every metric can score, by what is odd about them."""
+    generator = torch.Generator().manual_seed(8)
+    extra = 100 - good.mean.shape[1]
+    many = 0.05 * torch.randn(ROWS, extra, generator=generator)
+
+    def with_latents(mean: Tensor, logvar: Tensor | None) -> Codes:
+        return good._replace(mean=mean, logvar=logvar)
+
+    def joined(mean: Tensor) -> Tensor:
+        return torch.cat([good.mean, mean], 1)
+
+    widths = good.logvar
+    idle = None if widths is None else torch.cat([widths, torch.zeros(ROWS, extra)], 1)
+    found = {
+        "one latent": with_latents(good.mean[:, :1], None if widths is None else widths[:, :1]),
+        "every latent twice": with_latents(
+            joined(good.mean), None if widths is None else torch.cat([widths, widths], 1)
+        ),
+        "latents that are all constant": with_latents(torch.ones(ROWS, 3), None if widths is None else widths[:, :3]),
+        "a hundred latents": with_latents(joined(many), idle),
+    }
+    if good.levels.shape[1]:
+        found["one factor"] = good._replace(levels=good.levels[:, :1], sizes=good.sizes[:1], names=good.names[:1])
+    return found
+
+
 def _lacking(metric: Metric, good: Codes) -> dict[str, Codes]:
     """Codes that a metric cannot score, by what is wrong with them."""
     broken = good.mean.clone()
     broken[0, 0] = math.nan
     nothing = good._replace(levels=good.levels[:, :0], sizes=(), names=(), distortion={})
-    found = {"carry no numbers (NaN)": good._replace(mean=broken)} if metric.reads == "codes" else {}
+    found = {"carry no numbers (NaN)": good._replace(mean=broken)} if metric.reads != "distortion" else {}
     found |= {f"carry no {metric.reads}": nothing} if metric.reads != "codes" else {}
     return found | ({"carry no log-variances": good._replace(logvar=None)} if metric.posteriors else {})
 
