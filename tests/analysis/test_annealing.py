@@ -126,6 +126,16 @@ def test_fixed_pressures_on_single_factors_of_dsprites(factor: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("factor, base, steps", [("orientation", 0, 2000), ("shape", 3, 6000)])
+def test_codes_that_have_to_grow_come_as_near_given_time(factor: str, base: int, steps: int) -> None:
+    """Fresh networks; another base of orientation stays without a code (docs/analysis/critical-pressure.md)."""
+    (data,) = single_factor_sets(DSprites(), factor, 1, seed=base)
+    critical = critical_pressure(data)
+    scan = pressure_scan(data, [critical * k for k in (0.8, 0.9, 1.05)], AnnealingTest(steps=steps, measurements=3))
+    assert scan.critical() == pytest.approx(critical, rel=0.15)
+
+
+@pytest.mark.slow
 def test_fixed_pressures_on_the_triangle_set() -> None:
     critical = critical_pressure(Triangle())
     test = AnnealingTest(steps=1500, measurements=3, batch=128, lr=4e-3)
