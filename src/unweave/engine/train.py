@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -86,7 +86,7 @@ class Snapshot:
 def train(
     experiments: Iterable[Experiment | Complete] | Experiment | Complete,
     *,
-    every: int | None = None,
+    every: int | Collection[int] | None = None,
     device: str | torch.device | None = None,
     root: Path | str | None = None,
     out: Path | str | None = None,
@@ -95,12 +95,14 @@ def train(
     blocks: bool | None = None,
     stop: Callable[[], bool] = lambda: False,
     told: Told = lambda experiments, step, terms: None,
+    opened: dict[Dataset, Images] | None = None,
 ) -> Iterator[Snapshot]:
     """Train experiments, pack by pack, yielding a snapshot of the pack every so many steps and at its end.
 
     Args:
         experiments: one or many; repeated ones are trained once.
-        every: steps between snapshots (and checkpoints); by default a fiftieth of the training, at most 1,000.
+        every: steps between snapshots (and checkpoints), or the steps that have one besides the last; by default a
+            fiftieth of the training, at most 1,000.
         device: ``cpu``, ``cuda`` …; a GPU where there is one by default.
         root: folder with data files.
         out: folder for run folders, ``out/<key>/``; nothing is written when None.
@@ -112,6 +114,7 @@ def train(
         stop: asked between steps, or blocks; True ends the training with a last snapshot.
         told: called after every step, or block, with the pack's members, the steps taken and name -> (S,) values of the
             last step: for progress lines, so it must be quick.
+        opened: data sets that are open already; those it opens itself are added.
 
     Raises:
         UserError: anything that cannot be trained, before the first step.
@@ -124,7 +127,7 @@ def train(
     """
     many = [experiments] if isinstance(experiments, Experiment | Complete) else list(experiments)
     packs = pack(many)
-    if every is not None and every < 1:
+    if isinstance(every, int) and every < 1:
         raise UserError(f"every = {every}; allowed: a whole number from 1")
     where = place(device)
     if isinstance(lockstep, str):
@@ -132,7 +135,7 @@ def train(
     together = where.type == "cuda" if lockstep is None else bool(lockstep)
     in_blocks = where.type == "cuda" if blocks is None else blocks
     keep_memory()
-    opened: dict[Dataset, Images] = {}
+    opened = {} if opened is None else opened
     for members in packs:
         with ExitStack() as stack:
             folders = {}
@@ -218,7 +221,7 @@ def _run(
     learner: Learner,
     checkpoints: Mapping[str, Checkpoint],
     folders: Mapping[str, RunFolder],
-    every: int | None,
+    every: int | Collection[int] | None,
     in_blocks: bool,
     stop: Callable[[], bool],
     told: Told,
@@ -248,24 +251,25 @@ def _steps(
     trace: Trace,
     records: Records,
     step: int,
-    every: int | None,
+    every: int | Collection[int] | None,
     in_blocks: bool,
     stop: Callable[[], bool],
     told: Told,
     source: str,
 ) -> Generator[Snapshot, None, bool]:
     steps = learner.experiments[0].steps
-    every = every or max(1, min(1000, steps // 50))
+    every = max(1, min(1000, steps // 50)) if every is None else every
     clock, since, new = time.perf_counter(), step, len(trace.rows)
     stopped = False
     device = learner.groups[0].flat.device
     blocks = None
     if in_blocks and step < steps:
-        blocks = Blocks(learner, trace, step, min(every, LENGTH), runner_of(learner.experiments[0], device))
+        length = min(every, LENGTH) if isinstance(every, int) else LENGTH
+        blocks = Blocks(learner, trace, step, length, runner_of(learner.experiments[0], device))
     while True:
         if step < steps:
             if blocks is not None:
-                terms = blocks.run(min(blocks.length, every - step % every, steps - step))
+                terms = blocks.run(min(blocks.length, _ahead(every, step, steps)))
                 step = blocks.step
             else:
                 terms = learner.step(step)
@@ -275,7 +279,7 @@ def _steps(
             told(learner.experiments, step, terms)
             stopped = stop()
         ended = stopped or step >= steps or all(learner.failures)
-        if ended or step % every == 0:
+        if ended or (step % every == 0 if isinstance(every, int) else step in every):
             learner.guard(step)
             ended = ended or all(learner.failures)
             seconds = (time.perf_counter() - clock) / max(1, step - since)
@@ -290,3 +294,10 @@ def _steps(
             if ended:
                 return stopped
             clock, since, new = time.perf_counter(), step, len(trace.rows)
+
+
+def _ahead(every: int | Collection[int], step: int, steps: int) -> int:
+    """How many steps there are to the next snapshot."""
+    if isinstance(every, int):
+        return min(every - step % every, steps - step)
+    return min((one for one in every if one > step), default=steps) - step

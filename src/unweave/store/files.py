@@ -49,6 +49,49 @@ def write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=1, allow_nan=True) + "\n")
 
 
+def append_line(path: Path, values: Any) -> None:
+    """Add one line of JSON to a file of such lines, and flush it to the disk; only for the file's one writer.
+
+    What a writer that was killed left half-written is cut off first. Raises StoreError when the disk refuses.
+    """
+    line = json.dumps(values, allow_nan=False).encode() + b"\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+b") as file:
+            whole = file.seek(0, os.SEEK_END)
+            file.seek(max(0, whole - 1))
+            if file.read(1) not in (b"", b"\n"):
+                file.seek(0)
+                whole = file.read().rfind(b"\n") + 1
+                file.truncate(whole)
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(whole)
+                raise
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error} (what was there is untouched)") from None
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file of JSON objects, [] when there is none; one that is still being written is left out.
+
+    Raises StoreError when the file is too large or a line is damaged.
+    """
+    if not path.exists():
+        return []
+    whole, newline, _ = read_text(path).rpartition("\n")
+    try:
+        found = [json.loads(line) for line in (whole + newline).splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"cannot read {path}: damaged ({error})") from None
+    if not all(isinstance(one, dict) for one in found):
+        raise StoreError(f"cannot read {path}: damaged (a line is no object)")
+    return found
+
+
 def read_json(path: Path) -> Any:
     """Read JSON of a bounded size. Raises StoreError when it is missing, too large or damaged."""
     try:

@@ -8,22 +8,42 @@ import json
 import os
 import socket
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from unweave.store.files import StoreError, read_json, read_text, sweep, write, write_json, write_text
+from unweave.store.files import (
+    StoreError,
+    append_line,
+    read_json,
+    read_lines,
+    read_text,
+    sweep,
+    write,
+    write_json,
+    write_text,
+)
+from unweave.types import UserError
 
 FORMAT = 1
 """Version of the checkpoint's layout; every older one can still be read."""
 LARGEST = 16 * 1024**3
 """No checkpoint of ours is larger, in bytes."""
+LARGEST_ARRAYS = 2 * 1024**3
+"""Nor are the arrays that one job gives, in bytes."""
+
+
+class Held(StoreError):
+    """A folder that another process writes; later it may be free."""
 
 
 class Checkpoint(NamedTuple):
@@ -36,7 +56,8 @@ class Checkpoint(NamedTuple):
 
 
 class RunFolder:
-    """``runs/<key>/``: experiment.json, checkpoint.safetensors, trace.csv, status.json, environment.json, scores.json.
+    """``runs/<key>/``: experiment.json, checkpoint.safetensors, trace.csv, status.json, environment.json, scores.json,
+    and rows.jsonl, to which whatever is measured is added, one line each.
 
     >>> import tempfile, torch
     >>> folder = RunFolder(Path(tempfile.mkdtemp()) / "abc")
@@ -51,7 +72,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self, wait: float = 0.0) -> Iterator[None]:
-        """Be the only writer. Raises StoreError saying who holds the folder; a dead process holds nothing.
+        """Be the only writer. Raises Held saying who holds the folder; a dead process holds nothing.
 
         Args:
             wait: seconds to wait for another writer to finish.
@@ -62,7 +83,7 @@ class RunFolder:
             lock = FileLock(self.path / ".lock", thread_local=False)
             lock.acquire(timeout=wait)
         except Timeout:
-            raise StoreError(f"{self.path} is being written by {self.holder()}; wait for it or stop it") from None
+            raise Held(f"{self.path} is being written by {self.holder()}; wait for it or stop it") from None
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or error
             raise StoreError(f"cannot write in {self.path}: {reason}") from None
@@ -156,6 +177,45 @@ class RunFolder:
     def write(self, name: str, values: Any) -> None:
         """Write one of the folder's JSON files whole."""
         write_json(self.path / f"{name}.json", values)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add a row to those measured, for good; for who holds the lock."""
+        append_line(self.rows_path, dict(row))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All rows added so far, oldest first. Raises StoreError when they are damaged."""
+        return read_lines(self.rows_path)
+
+    @property
+    def rows_path(self) -> Path:
+        """Where the rows lie."""
+        return self.path / "rows.jsonl"
+
+    def write_arrays(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write arrays of numbers whole, as ``name``.npz. Raises UserError for arrays of anything else."""
+        for key, value in arrays.items():
+            if value.dtype.kind not in "biufc":
+                raise UserError(f"array {key!r} has dtype {value.dtype}; allowed: numbers")
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **{key: np.asarray(value) for key, value in arrays.items()})
+        write(self.path / f"{name}.npz", content.getvalue())
+
+    def read_arrays(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays of ``name``.npz. Raises StoreError when they are missing, too large or damaged."""
+        path = self.path / f"{name}.npz"
+        try:
+            with zipfile.ZipFile(path) as packed:
+                size = sum(one.file_size for one in packed.infolist())
+            if size > LARGEST_ARRAYS:
+                raise StoreError(
+                    f"cannot read {path}: larger than {LARGEST_ARRAYS >> 30} GiB, which none of our files is"
+                )
+            with np.load(path, allow_pickle=False) as found:
+                return {key: found[key] for key in found.files}
+        except StoreError:
+            raise
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            raise StoreError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
     def write_trace(self, table: Mapping[str, Sequence[float]]) -> None:
         """Write the recorded terms as CSV: one row a window of steps."""

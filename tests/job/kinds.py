@@ -1,0 +1,70 @@
+"""Jobs and measures small enough for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from engine.tiny import tiny
+from unweave.job import Arrays, Cost, Job, Measure, Result, Told, Training, Values, once, quiet
+from unweave.run import Run
+from unweave.types import Codes, UserError
+
+
+@dataclass(frozen=True)
+class Spread(Measure):
+    """The mean variance of the codes, times a factor; and the means themselves."""
+
+    times: float = 1.0
+
+    @property
+    def label(self) -> str:
+        return f"spread {self.times:g}"
+
+    def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
+        made = {f"spread{self.times:g}": self.times * float(codes.mean.var(0).mean())}
+        return made, {f"codes{self.times:g}": codes.mean.double().numpy()}
+
+
+@dataclass(frozen=True)
+class Area(Job):
+    """No training: the square of a number, noted in a file whenever it is really worked out."""
+
+    side: float
+    refuse: str = ""
+
+    name: ClassVar[str] = "area"
+
+    @property
+    def title(self) -> str:
+        return f"square of {self.side:g}"
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(0.01)
+
+    def run(self, out: Path, *, root: Path | None = None, device: str | None = None, told: Told = quiet) -> Result:
+        def work(folder: Any) -> tuple[Values, Arrays]:
+            with (out / "worked").open("a") as file:
+                file.write(f"{self.side:g}\n")
+            if self.refuse == "UserError":
+                raise UserError("no such square; allowed: others")
+            if self.refuse:
+                raise ZeroDivisionError("by nothing\nat all")
+            told(0.5, "squaring")
+            return {"area": self.side**2, "nothing": float("nan")}, {"ramp": np.arange(3) * self.side}
+
+        return once(self, out, work)
+
+
+def worked(out: Path) -> list[str]:
+    """What was really worked out, in order."""
+    note = out / "worked"
+    return note.read_text().splitlines() if note.exists() else []
+
+
+def training(at: tuple[int, ...] = (), measures: tuple[Measure, ...] = (Spread(),), **settings: Any) -> Training:
+    return Training.of(tiny(**settings), measures=measures, at=at, count=20)
