@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -68,3 +70,31 @@ def worked(out: Path) -> list[str]:
 
 def training(at: tuple[int, ...] = (), measures: tuple[Measure, ...] = (Spread(),), **settings: Any) -> Training:
     return Training.of(tiny(**settings), measures=measures, at=at, count=20)
+
+
+@dataclass(frozen=True)
+class Deadly(Job):
+    """Kills its process the first ``times`` times, then gives the number of its process."""
+
+    times: int
+
+    name: ClassVar[str] = "deadly"
+
+    @property
+    def title(self) -> str:
+        return f"deadly {self.times}"
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(0.01)
+
+    def run(self, out: Path, *, root: Path | None = None, device: str | None = None, told: Told = quiet) -> Result:
+        def work(folder: Any) -> tuple[Values, Arrays]:
+            note = folder.path / "deaths"
+            deaths = len(note.read_text()) if note.exists() else 0
+            if deaths < self.times:
+                note.write_text("x" * (deaths + 1))
+                os.kill(os.getpid(), signal.SIGKILL)
+            return {"process": os.getpid(), "deaths": deaths}, {}
+
+        return once(self, out, work)

@@ -56,6 +56,7 @@ def _git(folder: Path, *words: str) -> str:
     return done.stdout.strip()
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -1,0 +1,92 @@
+"""Units of work: which jobs one worker does in one go."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from unweave.data.base import Dataset, Images
+from unweave.engine.pack import signature
+from unweave.job import Job, Result, Told, Training, together
+from unweave.store import Held
+from unweave.types import UserError
+
+Unit = tuple[Job, ...]
+"""Jobs that are sent to a worker together: those of one folder, or trainings in lockstep."""
+
+PACK = 32
+"""Models that train in lockstep on a GPU at most."""
+
+
+def units(jobs: Sequence[Job], device: str) -> list[Unit]:
+    """Jobs as units, the longest first: the jobs of one folder together, so that its model is trained once; on a GPU
+    trainings that differ in seeds and numbers only, up to ``PACK`` models."""
+    homes: dict[str, list[Job]] = {}
+    for job in jobs:
+        homes.setdefault(job.home, []).append(job)
+    if not device.startswith("cuda"):
+        return sorted(map(tuple, homes.values()), key=seconds, reverse=True)
+    packs: dict[str, list[list[Job]]] = {}
+    for home, members in homes.items():
+        first = members[0]
+        alike = signature(first.experiment) if isinstance(first, Training) else home
+        steps = [one.at if isinstance(one, Training) else () for one in members]
+        packs.setdefault(json.dumps([alike, steps]), []).append(members)
+    found = [
+        tuple(job for members in alike[place : place + PACK] for job in members)
+        for alike in packs.values()
+        for place in range(0, len(alike), PACK)
+    ]
+    return sorted(found, key=seconds, reverse=True)
+
+
+def seconds(unit: Unit) -> float:
+    """What a unit takes on one thread; jobs of one folder share their training."""
+    return sum({job.home: job.cost.seconds for job in unit}.values())
+
+
+def work(
+    unit: Unit, out: Path, root: Path | None, device: str, told: Told, opened: dict[Dataset, Images]
+) -> Iterator[Result]:
+    """The results of a unit, one a job; what goes wrong with one is its result, and the others go on.
+
+    ``opened`` is kept from unit to unit, with the data set of the last one in it.
+
+    Raises:
+        Held: another process is at one of the folders; what is left is for later.
+    """
+    trainings = [job for job in unit if isinstance(job, Training)]
+    for data in set(opened) - {job.experiment.data for job in trainings}:
+        del opened[data]
+    left = {job.key: job for job in unit}
+    if len(trainings) == len(unit) > 1:
+        try:
+            for result in together(trainings, out, root=root, device=device, told=told, opened=opened):
+                del left[result.key]
+                yield result
+        except Held:
+            raise
+        except Exception:
+            # Whose fault it was shows when they are done one by one, from where they are.
+            pass
+    for job in list(left.values()):
+        began = time.perf_counter()
+        try:
+            if isinstance(job, Training):
+                yield next(together([job], out, root=root, device=device, told=told, opened=opened))
+            else:
+                yield job.run(out, root=root, device=device, told=told)
+        except Held:
+            raise
+        except Exception as error:
+            yield broken(job, error, time.perf_counter() - began)
+
+
+def broken(job: Job, error: BaseException | str, spent: float = 0.0) -> Result:
+    """The result of a job that ended with an error, which is kept nowhere: the next time it is tried again."""
+    text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+    if isinstance(error, UserError):
+        text = str(error)
+    return Result(job.key, {}, {}, " ".join(text.split()) or "failed", spent)

@@ -1,0 +1,161 @@
+"""Many jobs: the same bits wherever they are done, nothing done twice, and no failure that spreads."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine.test_faults import Fragile
+from job.kinds import Area, Deadly, Spread, training, worked
+from unweave.job import Job, Result
+from unweave.store import RunFolder
+from unweave.sweep import Standing, perform
+from unweave.sweep import local as module
+from unweave.sweep.driver import Progress
+from unweave.sweep.units import PACK, units
+from unweave.types import UserError
+
+
+def results(jobs: list[Job], out: Path, **more: Any) -> dict[str, Result]:
+    found = list(perform(jobs, out, **more))
+    assert len({one.key for one in found}) == len(found)
+    return {one.key: one for one in found}
+
+
+def same_weights(a: Path, b: Path, job: Any) -> bool:
+    first, second = RunFolder(a / job.home).load(), RunFolder(b / job.home).load()
+    assert first is not None and second is not None
+    return all(torch.equal(first.tensors[name], second.tensors[name]) for name in second.tensors)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a worker kills itself by a signal")
+def test_workers_give_what_this_process_gives_and_survive_what_goes_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TRIES", 2)
+    trainings = [training(at=(5,), seed=seed) for seed in range(3)]
+    broken = [Area(7.0, "ZeroDivisionError"), Area(8.0, "UserError"), training(method=Fragile())]
+    jobs: list[Job] = [*trainings, *broken, Deadly(1), Deadly(9), *(Area(float(side)) for side in range(4))]
+    seen: list[Standing] = []
+    environment = dict(os.environ)
+    found = results([*jobs, Area(0.0)], tmp_path / "workers", workers=2, told=seen.append)
+    assert dict(os.environ) == environment
+    assert found.keys() == {job.key for job in jobs}
+    for job in trainings:
+        alone = job.run(tmp_path / "alone")
+        assert found[job.key].values == alone.values and same_weights(tmp_path / "workers", tmp_path / "alone", job)
+        assert found[job.key].about["threads"] == 1
+    assert [found[job.key].failed for job in broken] == [
+        "ZeroDivisionError: by nothing at all",
+        "no such square; allowed: others",
+        "extra was no longer finite at step 5",
+    ]
+    assert found[Deadly(1).key].values["deaths"] == 1 and found[Deadly(1).key].values["process"] != os.getpid()
+    assert found[Deadly(9).key].failed == "its worker ended 2 times with signal 9"
+    assert [found[Area(float(side)).key].values["area"] for side in range(4)] == [0, 1, 4, 9]
+    end = seen[-1]
+    assert (end.done, end.failed, end.total) == (12, 4, 12) and end.left is not None
+    assert any(len(one.lines) == 2 for one in seen)
+
+
+def test_nothing_is_done_twice(tmp_path: Path) -> None:
+    first = results([Area(1.0), training()], tmp_path, workers=0)
+    again = results([training(), Area(1.0), Area(2.0), Area(1.0)], tmp_path, workers=0)
+    assert worked(tmp_path) == ["1", "2"] and len(again) == 3
+    assert all(again[key].values["area"] == 1 for key in again if again[key].values.get("area") == 1)
+    assert first[training().key].values == again[training().key].values
+
+
+def test_what_failed_without_numbers_is_tried_again_and_a_broken_training_is_not(tmp_path: Path) -> None:
+    jobs: list[Job] = [Area(1.0, "UserError"), training(method=Fragile())]
+    first = results(jobs, tmp_path, workers=0)
+    note = tmp_path / jobs[1].home / "status.json"
+    before = note.stat().st_mtime_ns
+    assert {one.failed for one in results(jobs, tmp_path, workers=0).values()} == {one.failed for one in first.values()}
+    assert worked(tmp_path) == ["1", "1"] and note.stat().st_mtime_ns == before
+
+
+def test_this_process_keeps_its_threads(tmp_path: Path) -> None:
+    torch.set_num_threads(2)
+    try:
+        (result,) = perform([training()], tmp_path, workers=0)
+        assert result.about["threads"] == 1 and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_a_folder_that_another_process_writes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    held = RunFolder(tmp_path / Area(1.0).home).lock()
+    held.__enter__()
+    order = []
+    for result in perform([Area(1.0), Area(2.0)], tmp_path, workers=0):
+        order.append(result.values["area"])
+        if len(order) == 1:
+            threading.Timer(0.05, held.__exit__, (None, None, None)).start()
+    assert order == [4, 1]
+
+
+def test_a_measure_that_fails_costs_its_own_job_only(tmp_path: Path) -> None:
+    class Wrong(Spread):
+        def __call__(self, run: Any, codes: Any) -> Any:
+            raise ValueError("no")
+
+    good, bad = training(seed=1), training(seed=1, measures=(Wrong(3.0),))
+    found = results([bad, good], tmp_path, workers=0)
+    assert found[bad.key].failed == "ValueError: no" and found[good.key].failed == ""
+
+
+def test_units_keep_a_folder_together_and_begin_with_the_longest() -> None:
+    one, two, more = training(), training(measures=(Spread(2.0),)), training(seed=1, steps=60)
+    assert units([one, Area(1.0), more, two], "cpu") == [(more,), (one, two), (Area(1.0),)]
+
+
+def test_packs_for_a_gpu() -> None:
+    many = [training(seed=seed) for seed in range(PACK + 3)]
+    other = training(method="beta-vae", at=(5,))
+    found = units([*many, other, Area(1.0)], "cuda")
+    assert sorted(len(unit) for unit in found) == [1, 1, 3, PACK]
+    assert {job for unit in found for job in unit} == {*many, other, Area(1.0)}
+
+
+def test_the_time_left_follows_the_pace() -> None:
+    clock = [100.0]
+    seen: list[Standing] = []
+    jobs = {job.key: job for job in (Area(float(side)) for side in range(10))}  # of equal cost
+    progress = Progress(jobs, seen.append, lambda: clock[0])
+    progress.finish(Area(0.0).key, False, read=True)
+    assert seen[-1] == Standing(1, 0, 10, (), None), "what was read back says nothing about the pace"
+    progress.begin()
+    clock[0] += 30
+    for side in (1, 2, 3):
+        progress.finish(Area(float(side)).key, side == 2)
+    assert seen[-1].left == pytest.approx(60) and seen[-1][:3] == (4, 1, 10)
+    progress.at(0, 0.5, "halfway", jobs[Area(4.0).key].cost.seconds)
+    assert seen[-1].left == pytest.approx(5.5 * 30 / 3.5) and seen[-1].lines == ("halfway",)
+    progress.idle(0)
+    progress.tell()
+    assert seen[-1].lines == ()
+
+
+@pytest.mark.parametrize(
+    "more, message",
+    [
+        ({"workers": -1}, "workers = -1; allowed: a whole number from 0"),
+        ({"on": "slurm"}, "on = 'slurm'; allowed: ray, ray://HOST:PORT, or nothing"),
+        ({"device": "tpu"}, "device = 'tpu'"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_before_anything_starts(more: Any, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message):
+        perform([Area(1.0)], tmp_path, **more)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_jobs_is_no_work(tmp_path: Path) -> None:
+    assert list(perform([], tmp_path)) == []
