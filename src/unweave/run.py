@@ -67,11 +67,16 @@ class Run:
         return self.experiment.data
 
     @property
+    def root(self) -> Path | None:
+        """The folder with data files that was named, if any."""
+        return Path(self._root) if self._root else None
+
+    @property
     def images(self) -> Images:
         """The data set's images, opened when first asked for."""
         if self._images is None:
             device = next(self.model.parameters()).device
-            self._images = self.data.open(Path(self._root) if self._root else None, device)
+            self._images = self.data.open(self.root, device)
         return self._images
 
     def codes(self, count: int | None = IMAGES, *, seed: int = 0, space: int = 0) -> Codes:

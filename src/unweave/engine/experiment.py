@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from unweave.data import DATASETS, WRAPPERS, dataset
@@ -113,7 +114,7 @@ class Complete:
         """What the method is told of the data."""
         return self.data.spec(self.likelihood)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """See ``Experiment.key``."""
         text = json.dumps({"numbers": NUMBERS, **to_json(self)}, sort_keys=True)

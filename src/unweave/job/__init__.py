@@ -10,6 +10,7 @@ from unweave.job.base import Values as Values
 from unweave.job.base import digest as digest
 from unweave.job.base import once as once
 from unweave.job.base import quiet as quiet
+from unweave.job.measures import HeldOutELBO as HeldOutELBO
 from unweave.job.measures import Scores as Scores
 from unweave.job.measures import Terms as Terms
 from unweave.job.training import Training as Training

@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 
 from unweave.analysis.cost import Cost
-from unweave.engine import Complete, to_json
+from unweave.engine import Complete
 from unweave.engine.experiment import NUMBERS
 from unweave.engine.plain import settled
 from unweave.metrics import Metric
@@ -77,15 +78,10 @@ class Job(ABC):
     name: ClassVar[str]
     """The kind of work, part of the key."""
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A short hash of everything asked for and of the version of the numbers."""
-        kept = self.__dict__.get("_key")
-        if kept is None:
-            kept = digest({"job": self.name, **{one.name: getattr(self, one.name) for one in fields(self)}})
-            # A description never changes, and hashing a hundred thousand of them more than once takes minutes.
-            object.__setattr__(self, "_key", kept)
-        return str(kept)
+        return digest({"job": self.name, **{one.name: getattr(self, one.name) for one in fields(self)}})
 
     @property
     def home(self) -> str:
@@ -215,7 +211,7 @@ def described(value: Any) -> Any:
     ['mig', {'at': [1, 2]}]
     """
     if isinstance(value, Complete):
-        return to_json(value)
+        return value.key
     if is_dataclass(value) and not isinstance(value, type):
         whole = settled(value) if isinstance(value, Metric) else value
         name = getattr(value, "name", type(value).__name__)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
+from unweave.data import Dataset, HeldOut, Split
+from unweave.engine import encode
 from unweave.job.base import Arrays, Measure, Values
 from unweave.metrics import Metric
 from unweave.run import Run
-from unweave.types import Codes
+from unweave.types import Codes, UserError
 
 
 @dataclass(frozen=True)
@@ -58,3 +61,53 @@ class Terms(Measure):
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         count = max(1, round(self.last * len(run.steps)))
         return {f"loss.{name}": float(np.mean(rows[-count:])) for name, rows in run.terms.items() if rows}, {}
+
+
+@dataclass(frozen=True)
+class HeldOutELBO(Measure):
+    """The evidence lower bound on images that training never showed: the criterion that needs no factors.
+
+    ELBO = E_q [log p(x|z)] − KL(q(z|x) ‖ p(z)), with one draw of z an image, averaged over images; nats for Bernoulli
+    pixels, minus the squared error for others. Values: ``elbo``, ``elbo.recon`` and ``elbo.kl`` (both to be small).
+
+    Args:
+        data: held-out images; the other part of the split that was trained on when None.
+        images: how many are read, drawn with seed 0; None for all.
+
+    Raises UserError for a training on a whole data set where ``data`` is None, and for models without widths.
+
+    >>> from unweave.networks import MLP
+    >>> from unweave.run import fit
+    >>> run = fit("vae", "triangle:train", steps=2, batch=4, network=MLP((8,)))
+    >>> values, _ = HeldOutELBO(images=50)(run, run.codes(10))
+    >>> round(values["elbo"] + values["elbo.recon"] + values["elbo.kl"], 6)
+    0.0
+    """
+
+    data: Dataset | None = None
+    images: int | None = 10_000
+
+    @property
+    def label(self) -> str:
+        """``held-out ELBO``."""
+        return "held-out ELBO"
+
+    def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
+        device = next(run.model.parameters()).device
+        data = self.data or _other(run.data)
+        found = encode(run.model, data, data.open(run.root, device), count=self.images)
+        if found.logvar is None:
+            raise UserError(f"held-out ELBO: the codes of {run.experiment.method.name} have no widths, so no KL")
+        kl = 0.5 * (found.mean**2 + torch.expm1(found.logvar) - found.logvar)
+        error = found.distortion["bce" if run.experiment.likelihood == "bernoulli" else "squared_error"]
+        recon, rate = float(error.double().mean()), float(kl.double().sum(1).mean())
+        return {"elbo": -(recon + rate), "elbo.recon": recon, "elbo.kl": rate}, {}
+
+
+def _other(data: Dataset) -> Dataset:
+    if isinstance(data, Split | HeldOut) and data.part == "train":
+        return replace(data, part="test")
+    raise UserError(
+        f"held-out ELBO: {data.name} was trained on whole; allowed: training on a part, such as "
+        f"{data.name}:train, or naming other data"
+    )

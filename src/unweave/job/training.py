@@ -155,7 +155,8 @@ def together(
                 at_end = snapshot.step >= one.steps
                 due = [w for w in works[one.key] if w.missing(snapshot.step)]
                 if due:
-                    run = _view(one, snapshot.models[member], snapshot.step, snapshot.trace(member), images_of(one))
+                    trace = snapshot.trace(member)
+                    run = _view(one, snapshot.models[member], snapshot.step, trace, images_of(one), root)
                     run.folder = due[0].folder if at_end else None
                     _measure(due, run)
             if failure is not None or snapshot.step >= one.steps:
@@ -266,18 +267,18 @@ def _catch_up(
         if here:
             _measure(works, _restored(one, folder, images_of(one), where, root))
         if 0 in passed:
-            _measure(works, _view(one, build(one, where), 0, {}, images_of(one)))
+            _measure(works, _view(one, build(one, where), 0, {}, images_of(one), root))
         again = [step for step in passed if step]
         for snapshot in train(one, every=again, device=where, root=root) if again else ():
             if snapshot.step in again and snapshot.failures[0] is None:
-                run = _view(one, snapshot.models[0], snapshot.step, snapshot.trace(0), images_of(one))
+                run = _view(one, snapshot.models[0], snapshot.step, snapshot.trace(0), images_of(one), root)
                 _measure(works, run)
             if snapshot.step >= again[-1]:
                 break
 
 
 def _view(
-    one: Complete, model: Model, step: int, trace: Mapping[str, list[float]], images: Images, root: Path | None = None
+    one: Complete, model: Model, step: int, trace: Mapping[str, list[float]], images: Images, root: Path | None
 ) -> Run:
     run = Run(one, model, step=step, trace=trace, root=root)
     run._images = images

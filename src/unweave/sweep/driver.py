@@ -77,10 +77,10 @@ def perform(
         raise UserError(f"workers = {workers}; allowed: a whole number from 0")
     if on is not None and on != "ray" and not on.startswith("ray://"):
         raise UserError(f"on = {on!r}; allowed: ray, ray://HOST:PORT, or nothing for this machine")
-    where = "cpu" if on else str(place(device))
+    where = device or "cpu" if on else str(place(device))
     asked = {job.key: job for job in jobs}
     place_out, place_root = Path(out), Path(root) if root else None
-    return _perform(asked, place_out, place_root, on, workers, device or where, told)
+    return _perform(asked, place_out, place_root, on, workers, where, told)
 
 
 def _perform(
@@ -106,7 +106,7 @@ def _perform(
     if on:
         from unweave.sweep.ray import on_ray
 
-        results = on_ray(units(todo, device), out, root, on, workers, progress)
+        results = on_ray(units(todo, device), out, root, device, on, workers, progress)
     elif workers == 0:
         from unweave.sweep.local import here
 
