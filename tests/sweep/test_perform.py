@@ -137,7 +137,7 @@ def test_the_time_left_follows_the_pace() -> None:
         progress.finish(Area(float(side)).key, side == 2)
     assert seen[-1].left == pytest.approx(60) and seen[-1][:3] == (4, 1, 10)
     progress.at(0, 0.5, "halfway", jobs[Area(4.0).key].cost.seconds)
-    assert seen[-1].left == pytest.approx(5.5 * 30 / 3.5) and seen[-1].lines == ("halfway",)
+    assert seen[-1].left == pytest.approx(5.5 * 30 / 3.5) and seen[-1].lines == ("halfway, 50%",)
     progress.idle(0)
     progress.tell()
     assert seen[-1].lines == ()

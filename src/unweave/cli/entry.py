@@ -18,6 +18,7 @@ DONE, FAILED, WRONG = 0, 1, 2
 
 VERBS = {
     "train": ("train", "METHOD --data NAME", "train a method on a data set, one model a seed"),
+    "sweep": ("sweep", "FILE.toml", "train and measure every experiment of a grid"),
     "score": ("score", "RUN", "measure trained models"),
     "report": ("report", "RUN", "write one HTML page about a run"),
     "results": ("results", "['select …']", "a table of all runs, or SQL over them"),

@@ -82,8 +82,15 @@ class Training(Job):
     @property
     def title(self) -> str:
         """Method, data and seed."""
-        one = self.experiment
-        return f"{one.method.name} on {one.data.name}, seed {one.seed}"
+        return f"{self.kind}, seed {self.experiment.seed}"
+
+    @property
+    def kind(self) -> str:
+        """Method and data."""
+        data, parts = self.experiment.data, ""
+        while hasattr(data, "of"):
+            data, parts = data.of, f":{data.name}{parts}"
+        return f"{self.experiment.method.name} on {data.name}{parts}"
 
     @property
     def cost(self) -> Cost:

@@ -159,7 +159,7 @@ class Progress:
 
     def standing(self) -> Standing:
         """Where everything stands."""
-        lines = tuple(line for _, (_, line, _) in sorted(self.lines.items()))
+        lines = tuple(f"{line}, {share:.0%}" if cost else line for _, (share, line, cost) in sorted(self.lines.items()))
         running = sum(share * cost for share, _, cost in self.lines.values())
         spent = self.clock() - self.began if self.began is not None else 0.0
         worked = self.worked + running

@@ -73,7 +73,7 @@ class Crew:
         self.held: deque[tuple[float, Unit]] = deque()
         self.tries: dict[str, int] = {}
         self.given = (out, root)
-        self.devices = _devices(device, workers, len(units))
+        self.devices = crew(device, workers, len(units))
         self.progress = progress
         self.members: dict[Any, _Member] = {}
         self.stillborn = 0
@@ -199,7 +199,7 @@ def processors() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _devices(device: str, workers: int | None, count: int) -> list[str]:
+def crew(device: str, workers: int | None, count: int) -> list[str]:
     """The device of each worker: GPUs in turn."""
     if device == "cuda":
         gpus = torch.cuda.device_count()
