@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import ray
@@ -29,8 +30,12 @@ def main(out: Path) -> None:
     for result in perform(jobs(), out, on="ray", told=lambda standing: lines.append(standing.lines)):
         found[result.key] = [result.failed, dict(result.values), result.about["threads"]]
         if len(found) == 2:
-            cluster.remove_node(nodes[0], allow_graceful=False)
-            lost.append(sum(node["Alive"] for node in ray.nodes()))
+            cluster.remove_node(nodes[0], allow_graceful=False)  # SIGKILL
+            lost.append(nodes[0].any_processes_alive())
+    end = time.monotonic() + 60
+    while sum(node["Alive"] for node in ray.nodes()) > 2 and time.monotonic() < end:
+        time.sleep(0.5)
+    lost.append(sum(node["Alive"] for node in ray.nodes()))
     print(json.dumps({"found": found, "lost": lost, "lines": [line for (line,) in lines if line]}))
     ray.shutdown()
     cluster.shutdown()

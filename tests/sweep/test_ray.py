@@ -162,7 +162,7 @@ def test_three_nodes_of_which_one_is_killed(tmp_path: Path) -> None:
     done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     told = json.loads(done.stdout.splitlines()[-1])
-    assert told["lost"] == [2] and any("on 3 machines" in line for line in told["lines"])
+    assert told["lost"] == [False, 2] and any("on 3 machines" in line for line in told["lines"])
     jobs = [training(at=(300,), steps=600, seed=seed) for seed in range(8)]
     alone = {one.key: one for one in perform(jobs, tmp_path / "local", workers=0)}
     assert told["found"] == {key: ["", dict(one.values), 1] for key, one in alone.items()}

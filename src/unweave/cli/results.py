@@ -16,7 +16,8 @@ from unweave.cli.console import Console, one_line
 from unweave.cli.options import parse
 from unweave.names import known
 from unweave.report.text import table
-from unweave.results import brief, query, rows
+from unweave.results import brief, export, query, rows
+from unweave.results.sql import FORMS
 from unweave.types import UserError
 
 FORMATS = ("table", "csv", "json")
@@ -24,22 +25,24 @@ FORMATS = ("table", "csv", "json")
 
 @dataclass(frozen=True)
 class Options:
-    """One row a run: what was trained, where it stands, its scores. SQL reads two tables, runs and trace.
+    """One row a run: what was trained, where it stands, its scores. SQL reads the tables runs, trace and measured.
 
     ``runs`` has every score and part of a score (mig, dci_fast, dci_fast_completeness …) and every hyperparameter
-    (method_beta …) as a column; ``trace`` has key, step, term and value. SQL needs DuckDB, which
-    pip install 'unweave[results]' brings.
+    (method_beta …) as a column; ``trace`` has key, step, term and value; ``measured`` has key, step, measure, name and
+    value of all that sweeps and studies measured. SQL needs DuckDB, which pip install 'unweave[results]' brings.
 
     Args:
         sql: such as "select method, avg(mig) from runs group by method".
         out: folder of run folders.
         format: table, csv or json; csv and json have every column.
+        to: write the answer, with every column, to this .csv or .parquet file instead.
         json: the same as --format json.
     """
 
     sql: Annotated[str, tyro.conf.Positional] = ""
     out: Path = Path("runs")
     format: str = "table"
+    to: Path | None = None
     json: bool = False
 
 
@@ -49,14 +52,23 @@ def run(argv: Sequence[str]) -> int:
     form = "json" if options.json else known(options.format, FORMATS, "format")
     if not options.out.is_dir():
         raise UserError(f"there is no folder {options.out}; allowed: the folder that `unweave train --out` names")
-    found, skipped = rows(options.out)
+    if options.to is not None and options.to.suffix not in FORMS:
+        raise UserError(f"{options.to} ends in {options.to.suffix!r}; allowed: {', '.join(FORMS)}")
+    console = Console(form == "json")
+    with console.busy(f"reading {options.out}"):
+        if options.sql:
+            answer, skipped = query(options.sql, options.out)
+        else:
+            found, skipped = rows(options.out)
+            brief_only = form == "table" and options.to is None
+            answer = brief(found) if brief_only else [one.flat() for one in found]
     for folder, why in skipped.items():
         print(one_line(f"unweave results: note: passed over {folder}: {why}"), file=sys.stderr)
-    if options.sql:
-        answer = query(options.sql, found)
+    if options.to is not None:
+        export(answer, options.to)
+        console.say(f"{len(answer):,} rows in {options.to}")
     else:
-        answer = brief(found) if form == "table" else [one.flat() for one in found]
-    _print(answer, form)
+        _print(answer, form)
     return 0
 
 

@@ -1,13 +1,13 @@
-"""All runs of a folder as one table, and SQL over it."""
+"""All runs of a folder as one table."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from unweave.store import RunFolder
 from unweave.types import UserError
@@ -17,6 +17,12 @@ FIRST = {"key": "VARCHAR", "method": "VARCHAR", "data": "VARCHAR", "seed": "BIGI
     "steps": "BIGINT",
 }
 """The first columns, which every table has, and their types in SQL."""
+
+
+LARGEST = 1 << 20
+"""Bytes of a file that are read in one go; a larger one is read with more care."""
+MEASURED = b'{"asked"'
+"""How a row that holds a measurement begins."""
 
 
 class Row(NamedTuple):
@@ -29,12 +35,14 @@ class Row(NamedTuple):
     """``mig``, ``dci_fast`` …, of the step that the checkpoint has."""
     parts: Mapping[str, Any]
     """``dci_fast_completeness`` …"""
+    measured: Mapping[str, Any]
+    """What else jobs have measured at the last step: ``elbo``, ``loss_kl`` …"""
     settings: Mapping[str, Any]
     """``method_beta``, ``lr``, ``batch`` …, and where and when the run was made."""
 
     def flat(self) -> dict[str, Any]:
         """All columns."""
-        return {**self.head, **self.scores, **self.parts, **self.settings}
+        return {**self.head, **self.scores, **self.parts, **self.measured, **self.settings}
 
 
 def folders(out: Path) -> list[Path]:
@@ -58,7 +66,7 @@ def rows(out: Path) -> tuple[list[Row], dict[Path, str]]:
 def row(path: Path) -> Row:
     """One run as a row of the table. Raises StoreError for a damaged file."""
     folder = RunFolder(path)
-    described, status, kept = folder.read("experiment"), folder.read("status"), folder.read("scores")
+    described, status, kept = (_object(folder, name) for name in ("experiment", "status", "scores"))
     step = int(status.get("step", 0))
     head = {
         "key": described["key"],
@@ -71,6 +79,9 @@ def row(path: Path) -> Row:
     }
     current = step if status.get("state") != "failed" else status.get("checkpoint")
     scores = kept.get("scores", {}) if kept.get("step") == current else {}
+    found = {label: score["value"] for label, score in scores.items()}
+    parts = {f"{label}_{part}": v for label, score in scores.items() for part, v in score["parts"].items()}
+    measured = _measured(folder, current) if current else {}
     network = described["network"] or {"name": "own"}
     settings = {
         **_prefixed("method", described["method"]),
@@ -85,15 +96,42 @@ def row(path: Path) -> Row:
         "written": status.get("at"),
     }
     taken = set(head)
-    return Row(
-        path,
-        head,
-        _columns({label: score["value"] for label, score in scores.items()}, taken),
-        _columns(
-            {f"{label}_{part}": v for label, score in scores.items() for part, v in score["parts"].items()}, taken
-        ),
-        _columns(settings, taken),
-    )
+    scored, parted = _columns(found, taken), _columns(parts, taken)
+    # Scores are among what jobs measure, under the same names.
+    rest = {name: value for name, value in measured.items() if safe(name) not in taken}
+    return Row(path, head, scored, parted, _columns(rest, taken), _columns(settings, taken))
+
+
+def _object(folder: RunFolder, name: str) -> Any:
+    """What ``folder.read`` gives, in a third of the time: there may be a hundred thousand."""
+    try:
+        with open(f"{folder.path}/{name}.json", "rb") as file:  # noqa: PTH123
+            found = json.loads(file.read(LARGEST))
+        return found if isinstance(found, dict) else folder.read(name)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        return folder.read(name)  # says what is wrong
+
+
+def _measured(folder: RunFolder, step: int) -> dict[str, Any]:
+    """Named numbers that jobs have added to a run's rows, those of one step."""
+    try:
+        with open(folder.rows_path, "rb") as file:  # noqa: PTH123
+            content = file.read(LARGEST)
+        lines = content.split(b"\n")[:-1]
+        found = [json.loads(line) for line in lines if line.startswith(MEASURED)]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        content = b""
+    if not 0 < len(content) < LARGEST:
+        found = folder.rows()
+    values: dict[str, Any] = {}
+    for one in found:
+        if one.get("step") == step:
+            values |= one.get("values", {})
+    return values
 
 
 def state(folder: RunFolder, status: Mapping[str, Any]) -> str:
@@ -116,52 +154,7 @@ def brief(found: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
-def query(sql: str, found: Sequence[Row]) -> list[dict[str, Any]]:
-    """What a query answers, in a database that exists only in memory and can neither read nor write a file.
-
-    Args:
-        sql: may read the tables ``runs`` (the columns of ``Row``) and ``trace`` (key, step, term, value).
-        found: the rows of ``runs``.
-
-    Raises:
-        UserError: DuckDB is not installed, or the query cannot be answered.
-    """
-    try:
-        import duckdb
-    except ImportError:
-        raise UserError("SQL needs DuckDB, which is not installed: pip install 'unweave[results]'") from None
-    flat = [one.flat() for one in found]
-    with duckdb.connect(":memory:", config={"python_enable_replacements": "false"}) as database:
-        types = FIRST | {
-            name: _type(one.get(name) for one in flat) for one in flat for name in one if name not in FIRST
-        }
-        database.execute(f"create table runs ({', '.join(f'{name} {kind}' for name, kind in types.items())})")
-        if flat:
-            places = ", ".join("?" for _ in types)
-            database.executemany(
-                f"insert into runs values ({places})", [[one.get(name) for name in types] for one in flat]
-            )
-        database.execute("create table trace (key varchar, step bigint, term varchar, value double)")
-        if "trace" in sql.lower():
-            for one in found:
-                _insert_trace(database, one)
-        # From here on the query of somebody else runs: no files, no extensions, and no way to allow them again.
-        database.execute("set enable_external_access = false")
-        database.execute("set lock_configuration = true")
-        try:
-            answer = database.execute(sql)
-            columns = [name for name, *_ in answer.description or []]
-            lines = answer.fetchall()
-        except AttributeError:  # DuckDB's answer to no statement at all
-            raise UserError("the query is empty; allowed: such as select * from runs") from None
-        except duckdb.Error as error:
-            raise UserError(str(error).split("\n\nLINE")[0]) from None
-    named: dict[str, int] = {}
-    for place, name in enumerate(columns):
-        named[_free(name, named)] = place
-    return [{name: line[place] for name, place in named.items()} for line in lines]
-
-
+@lru_cache(10_000)
 def safe(name: str) -> str:
     """A column name of letters, digits and underscores.
 
@@ -172,27 +165,6 @@ def safe(name: str) -> str:
     return f"_{text}" if text[:1].isdigit() else text or "_"
 
 
-def _insert_trace(database: Any, one: Row) -> None:
-    try:
-        table = RunFolder(one.folder).read_trace()
-    except (OSError, ValueError, IndexError) as error:
-        raise UserError(f"cannot read {one.folder / 'trace.csv'}: damaged ({error})") from None
-    steps = np.array(table.pop("step", []), np.int64)
-    for term, values in table.items() if len(steps) else ():
-        database.register("one_term", {"step": steps, "value": np.array(values, np.float64)})
-        database.execute("insert into trace select ?, step, ?, value from one_term", [one.head["key"], term])
-        database.unregister("one_term")
-
-
-def _type(values: Iterable[Any]) -> str:
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {bool}:
-        return "BOOLEAN"
-    if kinds == {int}:
-        return "BIGINT"
-    return "DOUBLE" if kinds and kinds <= {int, float} else "VARCHAR"
-
-
 def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{prefix}_{name}": value for name, value in values.items() if name != "name"}
 
@@ -201,13 +173,14 @@ def _columns(values: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
     """The values under safe names that nothing has yet, which ``taken`` remembers."""
     found = {}
     for name, value in values.items():
-        column = _free(safe(name), taken)
+        column = free(safe(name), taken)
         taken.add(column)
         found[column] = _cell(value)
     return found
 
 
-def _free(name: str, taken: Iterable[str]) -> str:
+def free(name: str, taken: Iterable[str]) -> str:
+    """The name, with a number behind it where it is taken."""
     number, free = 2, name
     while free in taken:
         free, number = f"{name}_{number}", number + 1

@@ -1,0 +1,128 @@
+"""SQL over all runs of a folder, answered by DuckDB."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unweave.results.cache import connect, fill, insert
+from unweave.results.table import free
+from unweave.store import RunFolder
+from unweave.types import UserError
+
+FORMS = (".csv", ".parquet")
+
+
+def query(sql: str, out: Path) -> tuple[list[dict[str, Any]], dict[Path, str]]:
+    """What a query answers, in a database that exists only in memory and can neither read nor write a file.
+
+    Args:
+        sql: may read the tables ``runs`` (the columns of ``Row``), ``trace`` (key, step, term, value) and ``measured``
+            (key, step, measure, name, value: all that jobs have measured, on the way as well).
+        out: folder of run folders.
+
+    Returns:
+        The lines of the answer, and folder -> reason for those that could not be read.
+
+    Raises:
+        UserError: DuckDB is not installed, or the query cannot be answered.
+    """
+    with connect() as database:
+        skipped = fill(database, out)
+        _long(database, out, sql, "trace", "term")
+        _long(database, out, sql, "measured", "measure varchar, name")
+        return _answer(database, sql), skipped
+
+
+def frame(sql: str = "select * from runs", out: Path | str = "runs") -> Any:
+    """The answer to a query as a pandas DataFrame.
+
+    Raises:
+        UserError: as ``query``, or pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError:
+        raise UserError("a DataFrame needs pandas, which is not installed: pip install pandas") from None
+    return pandas.DataFrame(query(sql, Path(out))[0])
+
+
+def export(lines: list[dict[str, Any]], file: Path) -> None:
+    """Write lines of an answer to a .csv or .parquet file.
+
+    Raises:
+        UserError: a name that ends otherwise, a disk that refuses; for Parquet, without DuckDB.
+    """
+    if file.suffix not in FORMS:
+        raise UserError(f"{file.name} ends in {file.suffix!r}; allowed: {', '.join(FORMS)}")
+    part = file.with_name(f".{file.name}.part")
+    try:
+        if file.suffix == ".csv":
+            with part.open("w", newline="", encoding="utf-8") as text:
+                columns = list(dict.fromkeys(name for one in lines for name in one))
+                rows = csv.writer(text, lineterminator="\n")
+                rows.writerow(columns)
+                rows.writerows([one.get(name) for name in columns] for one in lines)
+        else:
+            with connect() as database:
+                # A file of no columns is none, so an answer without lines has one.
+                insert(database, "answer", lines, {} if lines else {"nothing": "BIGINT"})
+                path = str(part).replace("'", "''")
+                database.execute(f"copy answer to '{path}' (format parquet)")
+        part.replace(file)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _answer(database: Any, sql: str) -> list[dict[str, Any]]:
+    import duckdb
+
+    # From here on the query of somebody else runs: no files, no extensions, and no way to allow them again.
+    database.execute("set enable_external_access = false")
+    database.execute("set lock_configuration = true")
+    try:
+        answer = database.execute(sql)
+        columns = [name for name, *_ in answer.description or []]
+        lines = answer.fetchall()
+    except AttributeError:  # DuckDB's answer to no statement at all
+        raise UserError("the query is empty; allowed: such as select * from runs") from None
+    except duckdb.Error as error:
+        raise UserError(str(error).split("\n\nLINE")[0]) from None
+    named: dict[str, int] = {}
+    for place, name in enumerate(columns):
+        named[free(name, named)] = place
+    return [{name: line[place] for name, place in named.items()} for line in lines]
+
+
+def _long(database: Any, out: Path, sql: str, table: str, names: str) -> None:
+    """Make the table ``trace`` or ``measured``, filled only where the query speaks of it."""
+    database.execute(f"create table {table} (key varchar, step bigint, {names} varchar, value double)")
+    if table in sql.lower():
+        put = _trace if table == "trace" else _measured
+        for key, folder in database.execute("select key, _folder from _runs").fetchall():
+            put(database, key, RunFolder(out / folder))
+
+
+def _trace(database: Any, key: str, folder: RunFolder) -> None:
+    table = folder.read_trace()
+    steps = np.array(table.pop("step", []), np.int64)
+    for term, values in table.items() if len(steps) else ():
+        database.register("one_term", {"step": steps, "value": np.array(values, np.float64)})
+        database.execute("insert into trace select ?, step, ?, value from one_term", [key, term])
+        database.unregister("one_term")
+
+
+def _measured(database: Any, key: str, folder: RunFolder) -> None:
+    lines = [
+        (key, row["step"], row["measure"], name, value)
+        for row in folder.rows()
+        if "asked" in row
+        for name, value in row["values"].items()
+    ]
+    if lines:
+        database.executemany("insert into measured values (?, ?, ?, ?, ?)", lines)

@@ -1,0 +1,187 @@
+"""SQL over runs: only what changed is read again, and what comes out is what the folders hold."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from job.kinds import Area, Spread, training
+from unweave.job import Scores, Terms
+from unweave.results import cache as module
+from unweave.results import export, frame, query, rows
+from unweave.results import table as table_module
+from unweave.store import RunFolder
+from unweave.types import Adam, UserError
+
+pytest.importorskip("duckdb")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("made")
+    measures = (Scores(("mig",)), Terms(), Spread())
+    for seed in (0, 1):
+        training((10,), measures, method="beta-vae", data="triangle", seed=seed).run(out)
+        training((), measures, method="vae", data="triangle", seed=seed).run(out)
+    Area(2.0).run(out)
+    return out
+
+
+@pytest.fixture
+def out(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four runs of the triangle, measured, and a folder of another kind of job; cached however few they are."""
+    monkeypatch.setattr(module, "FEWEST", 1)
+    return Path(shutil.copytree(made, tmp_path / "runs"))
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders that are really read."""
+    seen: list[str] = []
+    before = module.row
+
+    def read(path: Path) -> Any:
+        seen.append(path.name)
+        return before(path)
+
+    monkeypatch.setattr(module, "row", read)
+    return seen
+
+
+def ask(sql: str, out: Path) -> list[dict[str, Any]]:
+    answer, skipped = query(sql, out)
+    assert skipped == {}
+    return answer
+
+
+def test_sql_holds_what_the_folders_hold(out: Path) -> None:
+    plain = {one.head["key"]: one.flat() for one in rows(out)[0]}
+    for _ in range(2):
+        found = ask("select * from runs", out)
+        assert [one["key"] for one in found] == sorted(plain)
+        for one in found:
+            assert {name: value for name, value in one.items() if value is not None} == {
+                name: value for name, value in plain[one["key"]].items() if value is not None
+            }
+            assert {"mig", "mig_gap_pos_x", "spread1", "loss_kl", "method_beta", "lr"} <= set(one)
+            assert "_folder" not in one and "_changed" not in one
+
+
+def test_only_what_changed_is_read_again(out: Path, reads: list[str]) -> None:
+    count = "select count(*) as n, sum(seed) as s from runs where state = 'done'"
+    assert ask(count, out) == [{"n": 4, "s": 2}] and len(reads) == 5
+    reads.clear()
+    other = Area(2.0).home
+    assert ask(count, out) == [{"n": 4, "s": 2}] and reads == [other], "no run, so nothing is kept of it"
+    first, *rest = sorted(path.name for path in out.iterdir() if path.name not in (other, module.FILE))
+    RunFolder(out / first).write("status", {**RunFolder(out / first).read("status"), "state": "stopped"})
+    reads.clear()
+    assert ask(count, out)[0]["n"] == 3 and sorted(reads) == sorted([first, other])
+    for file in (out / rest[0]).iterdir():
+        file.unlink()
+    (out / rest[0]).rmdir()
+    training(measures=(Terms(),), data="triangle", seed=5).run(out)
+    reads.clear()
+    assert ask(count, out)[0]["n"] == 3 and len(reads) == 2
+    assert ask("select count(*) as n from runs", out) == [{"n": 4}]
+
+
+def test_a_run_under_way_is_read_every_time(out: Path, reads: list[str]) -> None:
+    name = training(data="triangle", method="vae").home
+    folder = RunFolder(out / name)
+    with folder.lock():
+        status = folder.read("status")
+        folder.write("status", {**status, "state": "running", "step": 7})
+        sql = f"select state, step from runs where key = '{name}'"
+        assert ask(sql, out) == [{"state": "running", "step": 7}]
+        (folder.path / "status.json").write_text(json.dumps({**status, "state": "running", "step": 8}))
+        assert ask(sql, out) == [{"state": "running", "step": 8}]
+    assert ask(sql, out) == [{"state": "stopped", "step": 8}]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 nothing PAR1", b"x" * 1000])
+def test_a_damaged_cache_is_made_again(content: bytes, out: Path, reads: list[str]) -> None:
+    ask("select 1", out)
+    good = (out / module.FILE).read_bytes()
+    (out / module.FILE).write_bytes(content)
+    reads.clear()
+    assert ask("select count(*) as n from runs", out) == [{"n": 4}] and len(reads) == 5
+    assert len((out / module.FILE).read_bytes()) == pytest.approx(len(good), rel=0.2)
+    assert not list(out.glob("*.part"))
+
+
+def test_a_cache_of_other_columns_is_made_again(out: Path) -> None:
+    with module.connect() as database:
+        database.execute(f"copy (select 1 as a) to '{out / module.FILE}' (format parquet)")
+    assert ask("select count(*) as n from runs", out) == [{"n": 4}]
+
+
+def test_few_runs_leave_no_file(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FEWEST", 6)
+    assert ask("select count(*) as n from runs", out) == [{"n": 4}]
+    assert not (out / module.FILE).exists()
+
+
+def test_columns_come_and_change_their_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FEWEST", 1)
+    training(data="triangle").run(tmp_path)
+    assert ask("select adam_clip from runs", tmp_path) == [{"adam_clip": None}]
+    training(data="triangle", optimiser=Adam(clip=1.5)).run(tmp_path)
+    training(data="triangle", method="beta-vae", seed=1).run(tmp_path)
+    found = ask("select method_beta, adam_clip from runs order by all", tmp_path)
+    assert found == [
+        {"method_beta": 4.0, "adam_clip": None},
+        {"method_beta": None, "adam_clip": 1.5},
+        {"method_beta": None, "adam_clip": None},
+    ]
+
+
+def test_what_was_measured_on_the_way(out: Path) -> None:
+    key = training((10,), data="triangle", method="beta-vae").home
+    sql = f"select step, value from measured where key = '{key}' and name = 'spread1' order by step"
+    found = ask(sql, out)
+    result = training((10,), (Scores(("mig",)), Terms(), Spread()), data="triangle", method="beta-vae").kept(out)
+    assert result is not None
+    assert [one["step"] for one in found] == [10, 20]
+    assert [one["value"] for one in found][1] == result.values["spread1"]
+
+
+def test_large_files_are_read_too(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = [one.flat() for one in rows(out)[0]]
+    monkeypatch.setattr(table_module, "LARGEST", 100)
+    assert [one.flat() for one in rows(out)[0]] == wanted
+
+
+def test_exports(out: Path, tmp_path: Path) -> None:
+    lines = ask("select key, mig, seed, state, null as nothing from runs", out)
+    lines[0]["mig"] = float("nan")
+    export(lines, tmp_path / "a.csv")
+    export(lines, tmp_path / "a.parquet")
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert [row["key"] for row in csv.DictReader(file)] == [one["key"] for one in lines]
+    with module.connect() as database:
+        back = database.execute(f"select * from read_parquet('{tmp_path / 'a.parquet'}')").fetchall()
+        kinds = database.execute(f"describe select * from read_parquet('{tmp_path / 'a.parquet'}')").fetchall()
+    assert math.isnan(back[0][1]) and back[1:] == [tuple(one.values()) for one in lines[1:]]
+    assert [kind for _, kind, *_ in kinds[:4]] == ["VARCHAR", "DOUBLE", "BIGINT", "VARCHAR"]
+    export([], tmp_path / "none.parquet")
+    with pytest.raises(UserError, match=r"a\.xlsx ends in '\.xlsx'; allowed: \.csv, \.parquet"):
+        export(lines, tmp_path / "a.xlsx")
+    with pytest.raises(UserError, match=r"cannot write .*: No such file"):
+        export(lines, tmp_path / "nowhere" / "a.csv")
+
+
+def test_a_data_frame(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=lambda lines: ("frame", lines)))
+    assert frame("select count(*) as n from runs", out) == ("frame", [{"n": 4}])
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UserError, match="needs pandas, which is not installed"):
+        frame("select 1", out)
