@@ -232,7 +232,7 @@ def test_cite_gives_each_entry_once(call: Call) -> None:
 def test_help_and_version(call: Call) -> None:
     for words in ([], ["--help"], ["help"]):
         assert "unweave VERB" in call(*words).out
-    for verb in ("train", "score", "report", "results", "list", "data", "cite"):
+    for verb in ("train", "sweep", "score", "report", "results", "select", "list", "data", "cite"):
         done = call(verb, "--help")
         assert (done.code, done.err) == (0, "")
         assert "--json" in done.out or verb == "train"

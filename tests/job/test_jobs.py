@@ -35,13 +35,15 @@ def test_a_key_holds_everything_asked_for() -> None:
         for one in (
             Area(3.0), Area(4.0), training(), training(at=(3,)), training(measures=(Spread(2.0),)), training(seed=1),
             replace(training(), count=None), replace(training(), measures=(Scores(("mig",)),)),
-            replace(training(), measures=(Scores((MIG(),)),)), replace(training(), measures=(Scores((MIG(bins=10),)),)),
+            replace(training(), measures=(Scores((MIG(),), 1),)),
+            replace(training(), measures=(Scores((MIG(bins=10),)),)),
             replace(training(), measures=(Scores((DCI(),)),)), replace(training(), measures=(Spread(), Spread(2.0))),
         )
     }  # fmt: skip
     assert len(keys) == 12 and {len(key) for key in keys} == {16}
     assert training().key == training().key == pickle.loads(pickle.dumps(training())).key
     assert digest(SAP(n_jobs=1)) == digest(SAP(n_jobs=2)) != digest(SAP(train=100))
+    assert digest(Scores(("mig",))) == digest(Scores((MIG(),)))
     assert digest(MIG(tail=0)) == digest(MIG(tail=0.0))
 
 

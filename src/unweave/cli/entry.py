@@ -22,6 +22,7 @@ VERBS = {
     "score": ("score", "RUN", "measure trained models"),
     "report": ("report", "RUN", "write one HTML page about a run"),
     "results": ("results", "['select …']", "a table of all runs, or SQL over them"),
+    "select": ("select", "METRIC", "which setting and which model is best, and how sure that is"),
     "list": ("lists", "methods|metrics|data|networks", "what there is"),
     "data": ("data", "list|check NAME", "data sets: what is found, and whether it is right"),
     "cite": ("cite", "NAME …", "the publications behind methods, metrics and data sets"),

@@ -10,7 +10,8 @@ import torch
 from unweave.data import Dataset, HeldOut, Split
 from unweave.engine import encode
 from unweave.job.base import Arrays, Measure, Values
-from unweave.metrics import Metric
+from unweave.metrics import METRICS, Metric
+from unweave.names import known
 from unweave.run import Run
 from unweave.types import Codes, UserError
 
@@ -23,6 +24,8 @@ class Scores(Measure):
         metrics: metrics or their names; every one that applies, with DCI's fast estimator, when empty.
         seed: of the metrics.
 
+    Raises UserError for an unknown name.
+
     >>> Scores(("mig",)).label
     'mig'
     """
@@ -30,10 +33,15 @@ class Scores(Measure):
     metrics: tuple[Metric | str, ...] = ()
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        # One question has one key, whether a metric is named or given.
+        named = tuple(METRICS[known(m, METRICS, "metric")]() if isinstance(m, str) else m for m in self.metrics)
+        object.__setattr__(self, "metrics", named)
+
     @property
     def label(self) -> str:
         """The metrics' labels."""
-        return ", ".join(one if isinstance(one, str) else one.label for one in self.metrics) or "scores"
+        return ", ".join(one.label for one in self.metrics if isinstance(one, Metric)) or "scores"
 
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         scores = run.score(self.metrics or None, count=len(codes.mean), seed=self.seed, codes=codes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import secrets
 import tempfile
@@ -47,12 +46,16 @@ def fill(database: Any, out: Path) -> dict[Path, str]:
         database.execute("delete from cached where _folder in (select _folder from gone)")
         database.execute("drop table gone")
     count = insert(database, "fresh", _rows(out, stale, there, skipped), {**PLACE, **FIRST})
-    database.execute("create table _runs as select * from cached union all by name select * from fresh")
-    database.execute("drop table cached")
+    if count:
+        both = "select * from cached union all by name select * from fresh"
+        database.execute(f"create table _runs as from ({both}) order by _folder")
+        database.execute("drop table cached")
+    else:
+        database.execute("alter table cached rename to _runs")
     database.execute("drop table fresh")
     if len(there) >= FEWEST and (count or gone):
         _save(database, out / FILE)
-    database.execute("create view runs as select * exclude (_folder, _changed) from _runs order by _folder")
+    database.execute("create view runs as select * exclude (_folder, _changed) from _runs")
     return skipped
 
 
@@ -63,17 +66,24 @@ def insert(database: Any, table: str, rows: Iterable[Mapping[str, Any]], types: 
         types: column -> type in SQL, of the first columns; other columns follow, of the types that their values need.
     """
     kinds: dict[str, set[type]] = {}
+    shapes: set[tuple[Any, ...]] = set()
     count = 0
     with tempfile.TemporaryDirectory(prefix="unweave-") as folder:
         path = Path(folder) / "rows.jsonl"
         with path.open("w", encoding="utf-8") as file:
             for one in rows:
                 count += 1
-                for name, value in one.items():
-                    kinds.setdefault(name, set()).add(type(value))
-                # JSON has no NaN; as text DuckDB reads it into a number's column as what it is.
-                text = {n: str(v) if isinstance(v, float) and not math.isfinite(v) else v for n, v in one.items()}
-                file.write(json.dumps(text) + "\n")
+                shape = (tuple(one), tuple(map(type, one.values())))
+                if shape not in shapes:
+                    shapes.add(shape)
+                    for name, kind in zip(*shape, strict=True):
+                        kinds.setdefault(name, set()).add(kind)
+                try:
+                    text = json.dumps(one, allow_nan=False)
+                except ValueError:
+                    # JSON has no NaN; as text DuckDB reads it into a number's column as what it is.
+                    text = json.dumps({n: str(v) if isinstance(v, float) else v for n, v in one.items()})
+                file.write(text + "\n")
         types = {**types, **{name: _type(found) for name, found in kinds.items() if name not in types}}
         columns = ", ".join(f"{_quoted(name)} {kind}" for name, kind in types.items())
         database.execute(f"create table {table} ({columns})")

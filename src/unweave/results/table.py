@@ -95,11 +95,13 @@ def row(path: Path) -> Row:
         "source": described.get("source"),
         "written": status.get("at"),
     }
-    taken = set(head)
-    scored, parted = _columns(found, taken), _columns(parts, taken)
-    # Scores are among what jobs measure, under the same names.
-    rest = {name: value for name, value in measured.items() if safe(name) not in taken}
-    return Row(path, head, scored, parted, _columns(rest, taken), _columns(settings, taken))
+    groups = (found, parts, measured, settings)
+    columns = _columns(tuple(head), *map(tuple, groups))
+    cells = [
+        {column: _cell(value) for column, value in zip(names, group.values(), strict=True) if column}
+        for names, group in zip(columns, groups, strict=True)
+    ]
+    return Row(path, head, *cells)
 
 
 def _object(folder: RunFolder, name: str) -> Any:
@@ -117,7 +119,7 @@ def _object(folder: RunFolder, name: str) -> Any:
 def _measured(folder: RunFolder, step: int) -> dict[str, Any]:
     """Named numbers that jobs have added to a run's rows, those of one step."""
     try:
-        with open(folder.rows_path, "rb") as file:  # noqa: PTH123
+        with open(f"{folder.path}/rows.jsonl", "rb") as file:  # noqa: PTH123
             content = file.read(LARGEST)
         lines = content.split(b"\n")[:-1]
         found = [json.loads(line) for line in lines if line.startswith(MEASURED)]
@@ -169,14 +171,20 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {f"{prefix}_{name}": value for name, value in values.items() if name != "name"}
 
 
-def _columns(values: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
-    """The values under safe names that nothing has yet, which ``taken`` remembers."""
-    found = {}
-    for name, value in values.items():
-        column = free(safe(name), taken)
-        taken.add(column)
-        found[column] = _cell(value)
-    return found
+@lru_cache(1000)
+def _columns(head: tuple[str, ...], *groups: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """The names of four groups of values (scores, their parts, what was measured, settings) as safe column names that
+    no other has; empty for what was measured under a name that is there already: scores are measured too."""
+    taken = set(head)
+    found = []
+    for place, names in enumerate(groups):
+        columns = []
+        for name in names:
+            column = "" if place == 2 and safe(name) in taken else free(safe(name), taken)
+            taken |= {column}
+            columns.append(column)
+        found.append(tuple(columns))
+    return tuple(found)
 
 
 def free(name: str, taken: Iterable[str]) -> str:
@@ -188,6 +196,8 @@ def free(name: str, taken: Iterable[str]) -> str:
 
 
 def _cell(value: Any) -> Any:
+    if type(value) in (float, int, str, bool, type(None)):
+        return value
     if isinstance(value, list | tuple):
         return " ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    return str(value)

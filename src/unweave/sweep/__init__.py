@@ -8,7 +8,7 @@ from unweave.sweep.grid import experiments as experiments
 from unweave.sweep.grid import fixed as fixed
 from unweave.sweep.grid import product as product
 from unweave.sweep.grid import zipped as zipped
-from unweave.sweep.plan import Plan as Plan
-from unweave.sweep.plan import plan as plan
+from unweave.sweep.planning import Plan as Plan
+from unweave.sweep.planning import plan as plan
 from unweave.sweep.toml import Sweep as Sweep
 from unweave.sweep.toml import read as read

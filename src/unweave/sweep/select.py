@@ -1,0 +1,278 @@
+"""Which model: means with intervals, failures, agreement of metrics, tests between settings, and UDR without labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unweave.job import digest
+from unweave.metrics import METRICS, failure_rate, udr
+from unweave.metrics.failure import FailureRate
+from unweave.names import hint
+from unweave.results import Row, safe
+from unweave.run import load
+from unweave.store import RunFolder, now
+from unweave.types import UserError
+
+LOWER = ("loss_", "elbo_")
+"""How names begin of which smaller values are better: terms of the loss, and the parts of the ELBO."""
+NEVER = ("seed", "source", "written", "seconds_per_step", "failed_term")
+"""Columns that do not make a setting."""
+
+
+class Interval(NamedTuple):
+    """A mean and where it would lie with other seeds."""
+
+    mean: float
+    low: float
+    high: float
+    runs: int
+
+
+class Summary(NamedTuple):
+    """The runs of one setting."""
+
+    setting: Mapping[str, Any]
+    interval: Interval
+    failures: FailureRate | None
+    """Runs below the threshold; None where none was asked for."""
+    broken: int
+    """Runs without this number: not scored, or no longer finite."""
+    best: str
+    """The key of the best run."""
+
+
+class Difference(NamedTuple):
+    """Two settings compared."""
+
+    first: int
+    second: int
+    """Their places among the summaries."""
+    difference: float
+    """Of the means, first minus second."""
+    p: float
+    """Of the two-sided Mann-Whitney U test, adjusted by Holm for all pairs compared."""
+
+
+def bootstrap(values: Sequence[float], confidence: float = 0.95, *, resamples: int = 10_000, seed: int = 0) -> Interval:
+    """The mean and its percentile bootstrap interval (Efron, 1979): from the means of samples drawn with replacement.
+
+    With one value there is nothing to draw from: both ends are that value.
+
+    Raises:
+        UserError: no values, values that are not finite, or a confidence out of (0, 1).
+
+    >>> found = bootstrap([0.1, 0.2, 0.3])
+    >>> round(found.mean, 6), 0.1 <= found.low < found.high <= 0.3
+    (0.2, True)
+    """
+    x = np.asarray(values, np.float64)
+    if not len(x) or not np.isfinite(x).all():
+        raise UserError(f"bootstrap: {len(x)} values, some not finite; allowed: one finite number or more")
+    if not 0 < confidence < 1 or resamples < 1:
+        raise UserError(
+            f"bootstrap: confidence = {confidence}, resamples = {resamples}; allowed: above 0 and below 1; from 1"
+        )
+    chance = np.random.default_rng(seed)
+    means = np.array([x[chance.integers(0, len(x), len(x))].mean() for _ in range(resamples)])
+    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(float(x.mean()), float(low), float(high), len(x))
+
+
+def settings(rows: Sequence[Row]) -> list[str]:
+    """The columns in which runs differ, besides their seeds: what makes a setting."""
+    flat = [{**one.head, **one.settings} for one in rows]
+    names = dict.fromkeys(name for one in flat for name in one)
+    return [
+        name
+        for name in names
+        if name not in (*NEVER, "key", "state", "step") and len({repr(one.get(name)) for one in flat}) > 1
+    ]
+
+
+def prefers_lower(column: str) -> bool:
+    """Whether smaller values of a column are better, as its metric says.
+
+    >>> prefers_lower("reconstruction"), prefers_lower("mig_gap_shape"), prefers_lower("elbo"), prefers_lower("loss_kl")
+    (True, False, False, True)
+    """
+    names = {safe(name): kind.better == "lower" for name, kind in METRICS.items()}
+    near = max((name for name in names if column == name or column.startswith(f"{name}_")), key=len, default="")
+    return names.get(near, column.startswith(LOWER))
+
+
+def summaries(
+    rows: Sequence[Row],
+    column: str,
+    *,
+    by: Sequence[str] | None = None,
+    lower: bool | None = None,
+    threshold: float | None = None,
+    confidence: float = 0.95,
+) -> list[Summary]:
+    """The settings of some runs, the best mean first; those without any number last.
+
+    Args:
+        rows: runs, as ``results.rows`` gives them.
+        column: any number: ``mig``, ``elbo``, ``udr``, ``dci_fast_completeness`` …
+        by: what makes a setting; every column in which the runs differ, seeds aside, when None.
+        lower: whether smaller is better; as the metric says when None.
+        threshold: a run that is worse than this has failed.
+        confidence: of the intervals of means and of failure rates.
+
+    Raises:
+        UserError: no runs, a column that no run has, or one that holds no numbers.
+    """
+    flat = [one.flat() for one in rows]
+    columns = dict.fromkeys(name for one in flat for name in one)
+    for name in (column, *(by or ())):
+        if name not in columns:
+            numbers = [n for n in columns if any(_number(one.get(n)) is not None for one in flat)]
+            raise UserError(f"no run has a column {name!r}{hint(name, columns)} (numbers: {', '.join(numbers[:30])})")
+    by = settings(rows) if by is None else list(by)
+    down = prefers_lower(column) if lower is None else lower
+    sign = -1.0 if down else 1.0
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in flat:
+        groups.setdefault(repr([one.get(name) for name in by]), []).append(one)
+    found = []
+    for members in groups.values():
+        values = [(value, str(one["key"])) for one in members if (value := _number(one.get(column))) is not None]
+        numbers_ = [value for value, _ in values]
+        nothing = Interval(math.nan, math.nan, math.nan, 0)
+        failed = None
+        if threshold is not None and values:
+            failed = failure_rate([sign * v for v in numbers_], threshold=sign * threshold, confidence=confidence)
+        found.append(
+            Summary(
+                {name: members[0].get(name) for name in by},
+                bootstrap(numbers_, confidence) if values else nothing,
+                failed,
+                len(members) - len(values),
+                max(values, key=lambda pair: sign * pair[0])[1] if values else "",
+            )
+        )
+    return sorted(found, key=lambda s: (s.interval.runs == 0, -sign * s.interval.mean if s.interval.runs else 0.0))
+
+
+def differences(rows: Sequence[Row], column: str, found: Sequence[Summary]) -> list[Difference]:
+    """Every pair of settings, tested: two-sided Mann-Whitney U (exact for few runs without ties), p adjusted by Holm.
+
+    Settings with fewer than two numbers are left out: no test can tell them apart.
+    """
+    from scipy.stats import mannwhitneyu
+
+    flat = [one.flat() for one in rows]
+    samples = [
+        [
+            value
+            for one in flat
+            if all(one.get(n) == v for n, v in each.setting.items()) and (value := _number(one.get(column))) is not None
+        ]
+        for each in found
+    ]
+    pairs = [(i, j) for i, j in combinations(range(len(found)), 2) if min(len(samples[i]), len(samples[j])) > 1]
+    raw = [float(mannwhitneyu(samples[i], samples[j], alternative="two-sided").pvalue) for i, j in pairs]
+    means = [each.interval.mean for each in found]
+    return [Difference(i, j, means[i] - means[j], p) for (i, j), p in zip(pairs, holm(raw), strict=True)]
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """P values adjusted for being looked at together (Holm, 1979), in the order given.
+
+    >>> [round(one, 6) for one in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    adjusted, so_far = [0.0] * len(p), 0.0
+    for rank, place in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
+        so_far = max(so_far, min(1.0, (len(p) - rank) * p[place]))
+        adjusted[place] = so_far
+    return adjusted
+
+
+def correlations(rows: Sequence[Row], columns: Sequence[str]) -> NDArray[np.float64]:
+    """(C, C) Spearman rank correlations of columns over runs, each pair over the runs that have both.
+
+    NaN for fewer than three of them, or where one column does not vary.
+    """
+    from scipy.stats import rankdata
+
+    table = np.array(
+        [[math.nan if (v := _number(one.get(c))) is None else v for c in columns] for one in (r.flat() for r in rows)]
+    ).reshape(len(rows), len(columns))
+    matrix = np.full((len(columns), len(columns)), math.nan)
+    for i in range(len(columns)):
+        for j in range(len(columns)):
+            both = table[np.isfinite(table[:, i]) & np.isfinite(table[:, j])][:, [i, j]]
+            if len(both) > 2 and np.ptp(both[:, 0]) > 0 and np.ptp(both[:, 1]) > 0:
+                ranks = rankdata(both, axis=0)
+                matrix[i, j] = np.corrcoef(ranks[:, 0], ranks[:, 1])[0, 1]
+    return matrix
+
+
+def score_udr(
+    rows: Sequence[Row],
+    *,
+    by: Sequence[str] | None = None,
+    images: int = 1000,
+    similarity: str = "lasso",
+    root: Path | None = None,
+    told: Callable[[str], object] = lambda key: None,
+) -> dict[str, float]:
+    """UDR of every run among the runs of its setting (Duan et al., 2020): key -> score, kept with each run.
+
+    Settings with a single run, and runs without a model, are left out. It needs no factors; a run's score is read back
+    where it was computed among the same runs in the same way before.
+
+    Raises:
+        UserError: no setting has two runs.
+    """
+    by = settings(rows) if by is None else list(by)
+    groups: dict[str, list[Row]] = {}
+    for one in rows:
+        if one.head["state"] == "done":
+            flat = one.flat()
+            groups.setdefault(repr([flat.get(name) for name in by]), []).append(one)
+    alike = [members for members in groups.values() if len(members) > 1]
+    if not alike:
+        raise UserError("udr compares runs that differ in their seeds only; allowed: two finished runs of one setting")
+    found: dict[str, float] = {}
+    for members in alike:
+        keys = sorted(str(one.head["key"]) for one in members)
+        asked = digest({"udr": keys, "images": images, "similarity": similarity})
+        kept = {str(one.head["key"]): _kept(RunFolder(one.folder), asked) for one in members}
+        if any(value is None for value in kept.values()):
+            codes = []
+            for one in members:
+                told(str(one.head["key"]))
+                codes.append(load(one.folder, root=root).codes(images))
+            scores = udr(codes, similarity, images=images).scores.tolist()
+            for one, score in zip(members, scores, strict=True):
+                folder = RunFolder(one.folder)
+                row = {
+                    "asked": asked,
+                    "measure": "udr",
+                    "step": one.head["step"],
+                    "values": {"udr": score},
+                    "at": now(),
+                }
+                with folder.lock(wait=10.0):
+                    folder.append(row)
+                kept[str(one.head["key"])] = score
+        found |= {key: value for key, value in kept.items() if value is not None}
+    return found
+
+
+def _kept(folder: RunFolder, asked: str) -> float | None:
+    return next((row["values"]["udr"] for row in folder.rows() if row.get("asked") == asked), None)
+
+
+def _number(value: Any) -> float | None:
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if whole else None
