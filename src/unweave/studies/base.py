@@ -42,8 +42,8 @@ class Scale(NamedTuple):
     lr: float
     network: Body | None = None
     """The method's own when None."""
-    count: int = 10_000
-    """Images whose codes are measured."""
+    images: int = 10_000
+    """How many are encoded and measured."""
     note: str = ""
     """Whatever else differs from the publication."""
 
@@ -65,7 +65,7 @@ class Scale(NamedTuple):
                 f"({paper.seeds} seeds)", f"({paper.seeds})"
             ),
             *([f"schedules × {self.steps / paper.steps:.3g}"] if self.steps != paper.steps else []),
-            f"{self.count:,} images",
+            f"{self.images:,} images",
             *([f"network {self.network!r}"] if self.network is not None else []),
             *([self.note] if self.note else []),
         ]

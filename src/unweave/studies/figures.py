@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-Series: TypeAlias = tuple[Sequence[float], Sequence[float]]
+Numbers: TypeAlias = Sequence[float] | NDArray[Any]
+Series: TypeAlias = tuple[Numbers, Numbers]
 """x and y of a line or of a cloud of points."""
 
 

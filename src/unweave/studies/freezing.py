@@ -12,7 +12,7 @@ import torch
 
 from unweave.analysis import AnnealingTest, change_points, freezing_spectrum, linear_information, propose_pressures
 from unweave.analysis.annealing import single_factor_sets
-from unweave.data import Dataset
+from unweave.data import Dataset, Images
 from unweave.engine.codes import nuisance
 from unweave.job import Arrays, Cost, Job, Result, Told, Values, once, quiet
 from unweave.types import UserError
@@ -79,8 +79,8 @@ class WholeAnnealing(Job):
         test: the annealing test, whose ``full`` keeps it going past the freezing point.
         seed: of the network.
 
-    Values: ``freezing``, ``iteration`` (the step of the freezing point), ``critical`` (β_c in closed form, on a sample),
-    ``change.1`` … (pressures at which the information begins to come in faster, highest first), ``changes``.
+    Values: ``freezing``, ``iteration`` (the step of the freezing point), ``critical`` (β_c of a sample),
+    ``change.1`` … (pressures at which information begins to come in faster, highest first), ``changes``.
     Arrays: ``betas`` and ``nats``.
     """
 
@@ -155,9 +155,7 @@ class Pressures(Job):
         """Work out the spectrum and divide the information."""
 
         def work(folder: object) -> tuple[Values, Arrays]:
-            spectrum = freezing_spectrum(
-                self.data, likelihood="bernoulli", sample=self.sample, seed=0, root=root
-            )
+            spectrum = freezing_spectrum(self.data, likelihood="bernoulli", sample=self.sample, seed=0, root=root)
             few = min(self.sample, 5_000)
             curve = linear_information(self.data, spectrum, sample=few, end=max(1.0, float(spectrum.values[-1])))
             found = propose_pressures(curve, "deft", self.groups)
@@ -202,9 +200,10 @@ class Panels(Job):
         def work(folder: object) -> tuple[Values, Arrays]:
             images, arrays = self.data.open(root), {}
             factors = images.factors
-            for name, size in zip(factors.names, factors.sizes, strict=True) if factors else ():
+            names = factors.names if factors else ()
+            for place, (name, size) in enumerate(zip(names, factors.sizes if factors else (), strict=True)):
                 levels = images.levels(torch.tensor([self.row])).repeat(min(self.columns, size), 1)
-                levels[:, factors.names.index(name)] = torch.linspace(0, size - 1, len(levels)).round().long()
+                levels[:, place] = torch.linspace(0, size - 1, len(levels)).round().long()
                 try:
                     arrays[f"along.{name}"] = self._view(images, images.index(levels))
                 except UserError:
@@ -216,6 +215,6 @@ class Panels(Job):
 
         return once(self, out, work)
 
-    def _view(self, images: object, rows: torch.Tensor) -> np.ndarray:
-        x = images.batch(rows, nuisance(images, rows, 0, "panels"))  # type: ignore[attr-defined, arg-type]
+    def _view(self, images: Images, rows: torch.Tensor) -> np.ndarray:
+        x = images.batch(rows, nuisance(images, rows, 0, "panels"))
         return (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()

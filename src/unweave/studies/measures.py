@@ -45,15 +45,21 @@ class Recon(Measure):
 class Information(Measure):
     """What every latent tells of every factor, and its KL.
 
+    Args:
+        bins: equal-width bins a latent.
+        alone: also ``alone.FACTOR``: the largest, over latents, of the NMI with a factor less the most that the latent
+            tells of any other.
+
     Values: ``nmi1`` and ``nmi2`` (means over factors), ``nmi1.FACTOR``, ``nmi2.FACTOR``, ``kl`` in nats.
-    Arrays: ``nmi`` (D, F), ``kl`` (D,) in nats.
+    Arrays: ``nmi`` (D, F), ``kl_of`` (D,) in nats.
     """
 
     bins: int = 20
+    alone: bool = False
 
     @property
     def label(self) -> str:
-        return f"information-{self.bins}"
+        return f"information-{self.bins}" + ("-alone" if self.alone else "")
 
     def __call__(self, run: Run, codes: Codes) -> Found:
         share = np.clip(nmi(codes, self.bins), 0.0, 1.0)
@@ -62,8 +68,11 @@ class Information(Measure):
         values = {"nmi1": float(ranked[0].mean()), "nmi2": float(second.mean())}
         for k, name in enumerate(codes.names):
             values |= {f"nmi1.{name}": float(ranked[0, k]), f"nmi2.{name}": float(second[k])}
+        for k, name in enumerate(codes.names) if self.alone else ():
+            others = np.delete(share, k, axis=1).max(axis=1, initial=0.0)
+            values[f"alone.{name}"] = float((share[:, k] - others).max())
         kl = _kl(codes)
-        return values | {"kl": float(kl.sum())}, {"nmi": share, "kl": kl}
+        return values | {"kl": float(kl.sum())}, {"nmi": share, "kl_of": kl}
 
 
 @dataclass(frozen=True)

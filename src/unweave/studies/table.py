@@ -51,8 +51,8 @@ class Column(NamedTuple):
     better: str = "higher"
     """``higher``, ``lower``, or empty where neither is better."""
     pooled: str = "mean"
-    """``mean`` over the jobs of a row; ``failures``: percent of them below 0.1; ``shown``: the mean, which is not compared
-    with what was printed, such as a duration on another machine."""
+    """``mean`` over the jobs of a row; ``failures``: percent of them below 0.1; ``shown``: the mean, not compared with
+    what was printed, such as a duration on another machine."""
     factor: float = 1.0
     """What ours is multiplied by, to be in the unit of print."""
     data: str = ""
@@ -212,6 +212,7 @@ def _cell(
     spread = beside.deviation if beside else None
     difference = None
     if ours is not None and number is not None and column.pooled != "shown":
+        far: float | None
         if column.pooled == "failures":
             far, sd = _error_of_shares(ours / 100, len(values), number / 100, repeats or len(values)), None
         else:
