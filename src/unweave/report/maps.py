@@ -51,6 +51,7 @@ def heat_maps(
     title: str = "",
     width: float = 420.0,
     beside: int = 3,
+    left: float = 58.0,
 ) -> str:
     """Several matrices of numbers from 0 to 1 beside each other, as in Figure 1 of RecurD (Chen et al., 2022).
 
@@ -61,6 +62,7 @@ def heat_maps(
         title: stands on top.
         width: of each, in pixels.
         beside: how many in a row.
+        left: room for the names of the rows, in pixels.
 
     Returns:
         An SVG document.
@@ -70,7 +72,7 @@ def heat_maps(
     """
     if not matrices or beside < 1:
         raise UserError(f"heat_maps: {len(matrices)} matrices, beside = {beside}; allowed: one or more of both")
-    top, left, gap = 30.0 + (26 if title else 0), 58.0, 60.0
+    top, gap = 30.0 + (26 if title else 0), left + 2
     parts: list[Html] = [text(left, 24, title, class_="head")] if title else []
     high = 0.0
     for place, (name, given) in enumerate(matrices.items()):

@@ -8,7 +8,7 @@ import html
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,12 +65,23 @@ def page(story: Story) -> str:
         ("cite", "How to cite", _references(story)),
         ("again", "Make it again", _again(story)),
     ]
-    nav = tag("nav", *(tag("a", title, href=f"#{anchor}") for anchor, title, _ in sections), aria_label="On this page")
-    body = [tag("section", tag("h2", title), content, id=anchor) for anchor, title, content in sections]
+    return document(story.title, join(_title(story), _alert(story)), sections)
+
+
+def document(title: str, header: Html, sections: Sequence[Section]) -> str:
+    """A whole page that loads nothing from elsewhere: a heading, links to its sections, and these.
+
+    Args:
+        title: of the window.
+        header: the heading.
+        sections: in order.
+    """
+    nav = tag("nav", *(tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections), aria_label="On this page")
+    body = [tag("section", tag("h2", name), content, id=anchor) for anchor, name, content in sections]
     footer = tag("footer", tag("p", "Written by unweave. This file loads nothing from elsewhere."))
-    inside = join(tag("header", _title(story)), _alert(story), nav, tag("main", *body), footer)
+    inside = join(tag("header", header), nav, tag("main", *body), footer)
     return (
-        f"<!doctype html>\n{tag('html', _head(story), tag('body', inside, tag('script', Html(script()))), lang='en')}\n"
+        f"<!doctype html>\n{tag('html', _head(title), tag('body', inside, tag('script', Html(script()))), lang='en')}\n"
     )
 
 
@@ -100,7 +111,7 @@ def write(path: str | os.PathLike[str], story: Story) -> Path:
     return target
 
 
-def _head(story: Story) -> Html:
+def _head(title: str) -> Html:
     # The browser itself refuses every outside resource and any script but ours.
     digest = base64.b64encode(hashlib.sha256(script().encode("utf-8")).digest()).decode("ascii")
     policy = (
@@ -113,7 +124,7 @@ def _head(story: Story) -> Html:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="generator", content="unweave"),
-        tag("title", f"{story.title} · unweave"),
+        tag("title", f"{title} · unweave"),
         tag("link", rel="icon", href="data:,"),
         tag("style", Html(style())),
     )

@@ -89,20 +89,31 @@ def axes(
     title: str = "",
     below: str = "",
     beside: str = "",
-    marks: Sequence[tuple[float, str]] | None = None,
+    x_ticks: Sequence[tuple[float, str]] | None = None,
+    y_ticks: Sequence[tuple[float, str]] | None = None,
 ) -> Html:
     """Grid, tick labels, the line at the bottom, a title on top and names of the axes.
 
-    ``marks`` are (value, name) across in place of round numbers.
+    Args:
+        frame: place and values.
+        title: on top.
+        below: name of the horizontal axis.
+        beside: name of the vertical one.
+        x_ticks: (value, label) of the horizontal axis; round numbers when None.
+        y_ticks: the same of the vertical one.
     """
     floor = frame.top + frame.height
     parts = []
-    for value in ticks(frame.low_y, frame.high_y):
+    if y_ticks is None:
+        y_ticks = labelled(ticks(frame.low_y, frame.high_y))
+    if x_ticks is None:
+        x_ticks = labelled(ticks(frame.low_x, frame.high_x, 3))
+    for value, label in y_ticks:
         at = frame.down(value)
         parts.append(tag("line", x1=f(frame.left), x2=f(frame.left + frame.width), y1=f(at), y2=f(at), class_="grid"))
-        parts.append(text(frame.left - 6, at + 3.5, short(value), anchor="end"))
-    across = [(value, short(value)) for value in ticks(frame.low_x, frame.high_x, 3)] if marks is None else marks
-    parts += [text(frame.across(value), floor + 15, name, anchor="middle") for value, name in across]
+        parts.append(text(frame.left - 6, at + 3.5, label, anchor="end"))
+    for value, label in x_ticks:
+        parts.append(text(frame.across(value), floor + 15, label, anchor="middle"))
     parts.append(tag("line", x1=f(frame.left), x2=f(frame.left + frame.width), y1=f(floor), y2=f(floor), class_="axis"))
     if title:
         parts.append(text(frame.left, frame.top - 9, title, class_="title"))
@@ -112,6 +123,18 @@ def axes(
         x, y = frame.left - 42, frame.top + frame.height / 2
         parts.append(tag("text", beside, x=f(x), y=f(y), text_anchor="middle", transform=f"rotate(-90 {f(x)} {f(y)})"))
     return join(*parts)
+
+
+def labelled(values: Sequence[float]) -> list[tuple[float, str]]:
+    """Ticks with their labels, which are longer where short ones would be the same.
+
+    >>> [word for _, word in labelled([10.0, 20.0])], [word for _, word in labelled([2829.5, 2829.8, 2830.0])]
+    (['10', '20'], ['2829.5', '2829.8', '2830'])
+    """
+    words = [short(value) for value in values]
+    if len(set(words)) < len(words):
+        words = [f"{value:.7g}".replace("-", "−") for value in values]
+    return list(zip(values, words, strict=True))
 
 
 def line(

@@ -53,10 +53,11 @@ class DEFTFig4(Study):
             network=size.network,
             measurements=min(100, size.steps),
         )
+        data = few(self.data("dsprites")) if scale == "smoke" else self.data("dsprites")
         return [
             (
                 {"data": "dsprites", "row": row, "seed": 0},
-                WholeAnnealing(self.data("dsprites"), replace(test, schedule=schedule)),
+                WholeAnnealing(data, replace(test, schedule=schedule)),
             )
             for row, schedule in (("annealing test", "linear"), ("annealing test, exponential", "exp"))
         ]
