@@ -69,7 +69,7 @@ def followed(study: Study, row: str, scale: str) -> Entry:
     """A row of Table 1 on dSprites, first seed, with its information on the way."""
     size = study.scale(scale)
     full = experiment(COMPARED[row], study.data("dsprites"), size, PAPER, 0)
-    at = spread(size.steps, POINTS)
+    at = spread(size.steps, 3 if scale == "smoke" else POINTS)
     job = Training.of(full, measures=(Tracing(),), at=at, count=size.images)
     return {"data": "dsprites", "followed": row, "seed": 0}, job
 

@@ -121,7 +121,7 @@ def followed(study: Study, data: str, row: str, method: Method, scale: str, seed
     """The same model with its information on the way, and its scores if asked for."""
     bare = complete(study, data, method, scale, seed)
     scores = (Scores((BetaVAEScore(), MIG(), dci(scale))),) if scored else ()
-    at = spread(bare.experiment.steps, POINTS)
+    at = spread(bare.experiment.steps, 3 if scale == "smoke" else POINTS)
     job = Training.of(bare.experiment, measures=(Tracing(), *scores), at=at, count=bare.count)
     return {"data": data, "followed": row, "seed": seed}, job
 
