@@ -21,9 +21,10 @@ VERBS = {
     "sweep": ("sweep", "FILE.toml", "train and measure every experiment of a grid"),
     "score": ("score", "RUN", "measure trained models"),
     "report": ("report", "RUN", "write one HTML page about a run"),
+    "study": ("study", "NAME --scale smoke", "run a paper's table or figure, beside what was printed"),
     "results": ("results", "['select …']", "a table of all runs, or SQL over them"),
     "select": ("select", "METRIC", "which setting and which model is best, and how sure that is"),
-    "list": ("lists", "methods|metrics|data|networks", "what there is"),
+    "list": ("lists", "methods|metrics|data|networks|studies", "what there is"),
     "data": ("data", "list|check NAME", "data sets: what is found, and whether it is right"),
     "cite": ("cite", "NAME …", "the publications behind methods, metrics and data sets"),
 }

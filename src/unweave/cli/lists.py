@@ -18,6 +18,8 @@ from unweave.names import known
 from unweave.networks.conv import LAYOUTS
 from unweave.report.from_run import words
 from unweave.report.text import table
+from unweave.studies import SCALES, STUDIES
+from unweave.studies.kept import standing
 from unweave.types import Reference, UserError
 
 
@@ -26,11 +28,15 @@ class Options:
     """Methods, metrics, data sets or networks by name.
 
     Args:
-        what: methods, metrics, data or networks.
+        what: methods, metrics, data, networks or studies.
+        out: folder of run folders, in which studies are looked for.
+        results: folder of the CSVs of studies, such as results in the repository; none when None.
         json: print one JSON document, with every setting and its default.
     """
 
     what: Annotated[str, tyro.conf.Positional] = ""
+    out: Path = Path("runs")
+    results: Path | None = None
     json: bool = False
 
 
@@ -38,6 +44,7 @@ def run(argv: Sequence[str]) -> int:
     """Print one of the lists."""
     options = parse(Options, argv, "list")
     lists = {"methods": methods, "metrics": metrics, "data": lambda: data(None), "networks": networks}
+    lists["studies"] = lambda: studies(options.out, options.results)
     if not options.what:
         raise UserError(f"no list named; allowed: {', '.join(lists)}")
     full = lists[known(options.what, lists, "list")]()
@@ -98,6 +105,32 @@ def networks() -> list[dict[str, Any]]:
         for name, one in LAYOUTS.items()
     ]
     return [*rows, {"name": "mlp", "encoder": "dense, widths of --hidden (1200 1200)", "decoder": "the same backwards"}]
+
+
+def studies(out: Path, results: Path | None) -> list[dict[str, Any]]:
+    """One row a study: how far it has come, what small and paper cost, and how many printed cells agree."""
+    rows: list[dict[str, Any]] = []
+    for name, kind in STUDIES.items():
+        one = kind()
+        where = standing(one, out, results)
+        table = one.table(where.results)
+        agree = f"{table.agreeing} of {len(table.compared)}" if table.compared else ""
+        small, paper = (one.cost(scale)[1].seconds / 3600 for scale in ("small", "paper"))
+        rows.append(
+            {
+                "name": name,
+                "where": one.where,
+                "what": one.title,
+                "status": where.words,
+                "core hours": f"{small:.1f} / {paper:,.0f}",
+                "printed": table.printed,
+                "within 2 s.e.": agree,
+                "core hours of small": small,
+                "core hours of paper": paper,
+                "scales": {scale: one.told(scale) for scale in SCALES},
+            }
+        )
+    return rows
 
 
 def _fields(kind: type) -> dict[str, Any]:

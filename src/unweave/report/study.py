@@ -184,7 +184,7 @@ def _orders(told: Told, table: Table) -> Html:
         tag(
             "p",
             f"Print puts {len(orders)} pairs of rows in an order; ours are in the same order in {holds} of them. "
-            f"{len(sure)} pairs of ours are more than two standard errors apart, {against} of them the other way round.",
+            f"{len(sure)} pairs of ours are more than two standard errors apart, {against} of them the other way.",
             class_="lede",
         )
     )

@@ -151,11 +151,11 @@ class Study(ABC):
         return f"the published file {file.name}" if file is not None else "drawn by unweave"
 
     def cost(self, scale: str) -> tuple[int, Cost]:
-        """Number of different jobs, and the sum of what they cost."""
-        jobs = {job.key: job for _, job in self.jobs(scale)}
-        each = [job.cost for job in jobs.values()]
-        seconds = sum(one.seconds for one in each)
-        return len(jobs), Cost(seconds, sum(one.steps for one in each), sum(one.disk for one in each))
+        """Number of different jobs, and the sum of what they cost; those of one training share it."""
+        jobs = [job for _, job in self.jobs(scale)]
+        each = [job.cost for job in {job.home: job for job in jobs}.values()]
+        whole = Cost(sum(one.seconds for one in each), sum(one.steps for one in each), sum(one.disk for one in each))
+        return len({job.key for job in jobs}), whole
 
 
 def experiment(

@@ -1,0 +1,185 @@
+"""``unweave study``: run a paper's table or figure, and put it beside what was printed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from unweave.cli.console import Console, clock
+from unweave.cli.options import parse
+from unweave.names import known
+from unweave.report.study import Told, links, rounded, study_page
+from unweave.report.text import table as text_table
+from unweave.store import write_text
+from unweave.studies import SCALES, STUDIES, Study, Table
+from unweave.studies.kept import kept, table_csv
+from unweave.sweep import Standing, perform
+from unweave.types import UserError
+
+
+@dataclass(frozen=True)
+class Options:
+    """Run a study, or what is missing of it, and write its CSV and its page.
+
+    Args:
+        name: of the study (see unweave list studies).
+        scale: smoke (seconds), small (an hour of two cores at most) or paper (as published).
+        dry: say what would be run, and stop.
+        on: ray or ray://HOST:PORT for a cluster; this machine when None.
+        workers: processes; as many as processors when None, 0 for none.
+        out: folder of run folders, shared by all studies.
+        results: folder of the CSV and the page; studies in the folder of runs when None.
+        data_root: folder of data files; the environment variable UNWEAVE_DATA when None.
+        device: cpu, cuda …; a GPU where there is one when None.
+        json: print one JSON document, and nothing else.
+    """
+
+    name: Annotated[str, tyro.conf.Positional] = ""
+    scale: str = "smoke"
+    dry: bool = False
+    on: str | None = None
+    workers: int | None = None
+    out: Path = Path("runs")
+    results: Path | None = None
+    data_root: Path | None = None
+    device: str | None = None
+    json: bool = False
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the study."""
+    options = parse(Options, argv, "study")
+    if not options.name:
+        raise UserError(f"no study named; allowed: {', '.join(STUDIES)}")
+    study = STUDIES[known(options.name, STUDIES, "study")](root=options.data_root)
+    known(options.scale, SCALES, "scale")
+    target = options.results or options.out / "studies"
+    if target.exists() and not (target.is_dir() and os.access(target, os.W_OK)):
+        raise UserError(f"cannot write in {target}; allowed: a folder that can be written")
+    console = Console(options.json)
+    entries = study.jobs(options.scale)
+    jobs = {job.key: job for _, job in entries}
+    there = {result.key for _, result in kept(entries, options.out)}
+    count, cost = study.cost(options.scale)
+    console.say(f"{study.name}: {study.title} ({study.where})")
+    console.say(f"{options.scale}: {study.told(options.scale)}")
+    for name in dict.fromkeys(str(labels["data"]) for labels, _ in entries if "data" in labels):
+        console.say(f"{name}: {pixels(study, name)}")
+    cores = options.workers or os.cpu_count() or 1
+    console.say(
+        f"{count} jobs, {len(there)} of them done before; all of them about {clock(cost.seconds / cores)} on {cores} "
+        f"workers, {cost.disk / 1e6:.0f} MB"
+    )
+    if options.dry:
+        plan = [
+            {**labels, "title": job.title, "key": job.key, "seconds": round(job.cost.seconds), "done": job.key in there}
+            for labels, job in entries
+        ]
+        console.say(text_table([{k: v for k, v in row.items() if k != "key"} for row in plan]))
+        console.result({"study": study.name, "scale": options.scale, "jobs": plan, "seconds": cost.seconds})
+        return 0
+    failed = []
+
+    def told(standing: Standing) -> None:
+        left = "" if standing.left is None else f", {clock(standing.left)} left"
+        at = standing.lines[0] if standing.lines else ""
+        console.progress(lambda: f"{standing.done} of {standing.total} jobs{left}  {at}")
+
+    missing = [job for key, job in jobs.items() if key not in there]
+    for result in perform(
+        missing,
+        options.out,
+        on=options.on,
+        workers=options.workers,
+        device=options.device,
+        root=options.data_root,
+        told=told,
+    ):
+        if result.failed:
+            failed.append((jobs[result.key].title, result.failed))
+            console.say(f"{jobs[result.key].title}: {result.failed}")
+    results = kept(entries, options.out)
+    command = shlex.join(["unweave", "study", *argv])
+    target.mkdir(parents=True, exist_ok=True)
+    page, sheet = target / f"{study.name}-{options.scale}.html", target / f"{study.name}-{options.scale}.csv"
+    notes = target / f"{study.name}-{options.scale}.md"
+    reading = notes.read_text(encoding="utf-8") if notes.is_file() else ""
+    homes = {job.key: job.home for _, job in entries}
+    write_text(sheet, table_csv(study, options.scale, results, entries, command))
+    told_of = Told(
+        study,
+        options.scale,
+        results,
+        count,
+        command,
+        reading,
+        links(results, homes, options.out.resolve(), page.resolve()),
+    )
+    write_text(page, study_page(told_of))
+    found = study.table(results)
+    if found.columns:
+        console.say(text_table(lines(found)))
+    console.say(summary(study, found))
+    console.say(f"wrote {sheet} and {page}")
+    console.result(
+        {
+            "study": study.name,
+            "scale": options.scale,
+            "jobs": count,
+            "failed": [{"title": title, "why": why} for title, why in failed],
+            "table": lines(found),
+            "compared": len(found.compared),
+            "within two standard errors": found.agreeing,
+            "csv": str(sheet),
+            "page": str(page),
+        }
+    )
+    return 1 if failed else 0
+
+
+def lines(found: Table) -> list[dict[str, Any]]:
+    """The table for a terminal: a line a row, in each cell ours, what was printed and how far apart."""
+    return [
+        {"data": data, "row": row}
+        | {
+            column.name: _cell(found, data, row, column.name)
+            for column in found.columns
+            if any((name, other, column.name) in found.cells for name, other in found.lines)
+        }
+        for data, row in found.lines
+    ]
+
+
+def summary(study: Study, found: Table) -> str:
+    """What there is to say in a line."""
+    if not found.printed:
+        return "no number is printed to compare with"
+    orders = found.orderings(study.repeats)
+    holds = f"; {sum(one.holds for one in orders)} of {len(orders)} orders of print hold" if orders else ""
+    if not found.compared:
+        return f"{found.printed} printed numbers, none of which can be compared{holds}"
+    return f"{found.agreeing} of {len(found.compared)} compared cells lie within two standard errors{holds}"
+
+
+def pixels(study: Study, name: str) -> str:
+    """Where a study's pixels come from; studies without images say so."""
+    try:
+        return study.pixels(name)
+    except UserError:
+        return "no images"
+
+
+def _cell(found: Table, data: str, row: str, column: str) -> str:
+    cell = found.cells.get((data, row, column))
+    if cell is None:
+        return ""
+    ours = "–" if cell.ours is None else rounded(cell.ours)
+    printed = f" | {cell.printed}" if cell.printed else ""
+    apart = "" if cell.difference is None else f" | {cell.difference:+.1f}".replace("-", "−")
+    return f"{ours}{printed}{apart}"
