@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 READY  := $(VENV)/.ready
 
-.PHONY: run test check slow install clean
+.PHONY: run test check slow nightly install clean
 
 # Trains DeVAE on dSprites (drawn, no file needed), scores it, writes the page. This is no published setting: a dense
 # network, 4,000 steps and three times the weight on the narrow space show position and scale within minutes on two cores.
@@ -20,6 +20,12 @@ test: install
 
 slow: install
 	$(BIN)/python -m pytest -m slow
+
+# Every study of the papers at smoke scale, each within half a minute: trainings of some steps through every code path.
+nightly: install
+	for name in $$($(BIN)/python -c "import unweave; print(*unweave.STUDIES)"); do \
+		$(BIN)/unweave study $$name --scale smoke --out runs/nightly || exit 1; \
+	done
 
 check: install
 	$(BIN)/ruff format --check .

@@ -94,6 +94,8 @@ from unweave.networks import Conv as Conv
 from unweave.run import Run as Run
 from unweave.run import fit as fit
 from unweave.run import load as load
+from unweave.studies import STUDIES as STUDIES
+from unweave.studies import Study as Study
 from unweave.types import Adam as Adam
 from unweave.types import Batch as Batch
 from unweave.types import Codes as Codes

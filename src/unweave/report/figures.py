@@ -184,11 +184,12 @@ def _strips(one: Strips) -> Html:
     """Rows of images beside their names; rows of one length in one block."""
     pieces: list[object] = [tag("h3", one.title)]
     together = len({images.shape[:1] + images.shape[2:] for _, images in one.rows}) == 1
+    most = max((len(images) for _, images in one.rows), default=0)
     for rows in [list(one.rows)] if together else [[row] for row in one.rows]:
         names = tag("ol", *(tag("li", name) for name, _ in rows), class_="rows")
         below = one.below if together else ()
         kind = "panel ticked" if below else "panel"
-        pieces.append(tag("div", names, pictures.strip(*rows, below=below), class_=kind))
+        pieces.append(tag("div", names, pictures.strip(*rows, below=below, columns=most), class_=kind))
     pieces += [tag("figcaption", one.caption)] if one.caption else []
     return tag("figure", *pieces, class_="pictures")
 

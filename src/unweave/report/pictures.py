@@ -48,15 +48,16 @@ def scales(images: np.ndarray) -> tuple[int, int]:
     return fitting(WIDTH, TILE), max(fitting(PHONE, TILE), -(-48 // max(h, w)))
 
 
-def strip(*rows: tuple[str, np.ndarray], below: Sequence[str] = ()) -> Html:
+def strip(*rows: tuple[str, np.ndarray], below: Sequence[str] = (), columns: int = 0) -> Html:
     """Rows of images with the same number of columns, in a box that scrolls by itself.
 
     Args:
         rows: (alternative text, (N, H, W, C) uint8), top to bottom.
         below: N captions under the columns.
+        columns: of the longest strip that this one is to share its magnification with; N when 0.
     """
-    n, _, w, _ = rows[0][1].shape
-    desk, phone = scales(rows[0][1])
+    n, h, w, c = rows[0][1].shape
+    desk, phone = scales(rows[0][1] if not columns else np.empty((columns, h, w, c), np.uint8))
     pictures = [tag("span", _img(alt, images), class_="film") for alt, images in rows]
     ticks = tag("span", *(tag("span", text) for text in below), class_="ticks", aria_hidden="true") if below else None
     inner = tag("div", *pictures, ticks, class_="strip", style=f"--n:{n};--w:{n * w};--d:{desk};--p:{phone}")

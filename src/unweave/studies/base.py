@@ -148,7 +148,10 @@ class Study(ABC):
         if used.name != found.name:
             return f"the twin {used.name}, drawn by unweave: no number here compares with one on {name}"
         file = found.find(self.root)
-        return f"the published file {file.name}" if file is not None else "drawn by unweave"
+        if file is not None:
+            return f"the published file {file.name}"
+        source = used.open(self.root).source.removeprefix("drawn").strip(" :,")
+        return "drawn by unweave" + (f": {source}" if source else "")
 
     def cost(self, scale: str) -> tuple[int, Cost]:
         """Number of different jobs, and the sum of what they cost; those of one training share it."""

@@ -100,14 +100,14 @@ class DEFTFig8(Study):
         return found
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
-        return [
-            Strips(
-                str(labels["data"]),
-                [(name.removeprefix("along."), images) for name, images in sorted(result.arrays.items())],
-                caption=self.pixels(str(labels["data"])),
-            )
-            for labels, result in picked(results)
-        ]
+        found: list[Figure] = []
+        for labels, result in picked(results):
+            name = str(labels["data"])
+            factors = self.data(name).factors
+            wanted = [(f"along.{one}", one) for one in (factors.names if factors else ())] + [("random", "at random")]
+            rows = [(told, result.arrays[key]) for key, told in wanted if key in result.arrays]
+            found.append(Strips(name, rows, caption=self.pixels(name)))
+        return found
 
 
 @dataclass(frozen=True)
