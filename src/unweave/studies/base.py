@@ -107,6 +107,8 @@ class Study(ABC):
     scales: ClassVar[Mapping[str, Scale]]
     absent: ClassVar[Mapping[str, str]] = {}
     """Printed rows, as ``row`` or ``data/row``, that no job makes -> why."""
+    alone: ClassVar[tuple[str, ...]] = ()
+    """Rows of ours, as ``row`` or ``data/row``, of which nothing is printed, in a study with printed numbers."""
 
     @abstractmethod
     def jobs(self, scale: str) -> list[Entry]:

@@ -317,6 +317,10 @@ class DeVAEEV1(Study):
         Column("TC true", ("tc.true",), better="", pooled="shown"),
     )
     repeats: ClassVar[int] = 10
+    alone: ClassVar[tuple[str, ...]] = (
+        "D = 10, ρ = 0.6",
+        *(f"D = {latents}, ρ = {rho}" for latents in (100, 1000) for rho in (0.3, 0.6)),
+    )
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": Scale(20, 64, 1, 1e-4, images=500, note="discriminator 2 × 32"),
         "small": Scale(2_000, 256, 2, 1e-4, note="discriminator 4 × 256"),
@@ -366,6 +370,7 @@ class DeVAEEV2(Study):
         "at paper scale.",
     )
     columns: ClassVar[tuple[Column, ...]] = (MIG_COLUMN, RECON)
+    alone: ClassVar[tuple[str, ...]] = ("1,024 latents",)
     scales: ClassVar[Mapping[str, Scale]] = {**FULL, "paper": PAPER._replace(seeds=5)}
 
     def jobs(self, scale: str) -> list[Entry]:

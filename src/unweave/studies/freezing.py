@@ -98,8 +98,9 @@ class WholeAnnealing(Job):
     @property
     def cost(self) -> Cost:
         """Of its steps and measurements."""
-        each = IDLE if self.test.network is not None else BATCH_SECONDS * self.test.batch
-        return Cost(self.test.steps * each + self.test.measurements, self.test.steps, 20_000)
+        small = self.test.network is not None
+        step, look = (IDLE, 0.02) if small else (BATCH_SECONDS * self.test.batch, 1.0)
+        return Cost(self.test.steps * step + self.test.measurements * look, self.test.steps, 20_000)
 
     def run(self, out: Path, *, root: Path | None = None, device: str | None = None, told: Told = quiet) -> Result:
         """Anneal to the end."""

@@ -21,7 +21,7 @@ class Standing(NamedTuple):
     """How far a study has come."""
 
     scale: str
-    """The largest scale of which there is a result; empty when it was never run."""
+    """The scale; empty when it was never run."""
     done: int
     """Its jobs that have one."""
     total: int
@@ -46,9 +46,9 @@ def kept(entries: Iterable[Entry], out: Path) -> list[Row]:
 
 
 def standing(study: Study, out: Path, results: Path | None = None) -> Standing:
-    """The largest scale at which a study has results: in a folder of runs, or in a CSV that was kept of it.
+    """The scale at which a study has results: in a folder of runs, or in a CSV that was kept of it.
 
-    A scale that is complete comes before a larger one that is not.
+    The largest one that is complete; where none is, the one of which the largest share is done.
 
     Args:
         study: the study.
@@ -65,9 +65,9 @@ def standing(study: Study, out: Path, results: Path | None = None) -> Standing:
             stored = read(path)
             # What was kept by an older version of the numbers has other keys and still is a result.
             rows = stored if len(stored) > len(rows) else rows
-        done = len({result.key for _, result in rows})
-        if done and (done >= total or not best.scale or best.done < best.total):
-            best = Standing(scale, min(done, total), total, tuple(rows))
+        done = min(len({result.key for _, result in rows}), total)
+        if done and (done == total or done * max(best.total, 1) > best.done * total):
+            best = Standing(scale, done, total, tuple(rows))
     return best
 
 

@@ -35,6 +35,7 @@ class DEFTFig4(Study):
         Column("iteration", ("iteration",), "", pooled="shown"),
         Column("β_c", ("critical",), "", pooled="shown"),
     )
+    alone: ClassVar[tuple[str, ...]] = ("annealing test, exponential",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": TINY,
         "small": Scale(4_000, 64, 1, 5e-4, images=2_000),
@@ -194,6 +195,7 @@ class DEFTFig16(Study):
     columns: ClassVar[tuple[Column, ...]] = tuple(
         Column(f"mutation point {k}", (f"change.{k}",), "", pooled="shown") for k in range(1, 5)
     )
+    alone: ClassVar[tuple[str, ...]] = ("dsprites/β-VAE",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": TINY,
         "small": Scale(5_000, 64, 1, 5e-4, images=2_000),

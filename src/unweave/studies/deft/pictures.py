@@ -77,10 +77,8 @@ class DEFTFig14(Study):
             rows = [f"z{d + 1}" for d in range(len(result.arrays["nmi"]))]
             told = f"seed {seed}, MIG {result.values['mig']:.3f}"
             found.append(HeatMap(f"(b) {row}", {"NMI(z, c)": result.arrays["nmi"]}, rows, factors.names, told))
-        found += [
-            distributions(f"(c) {one.name}", results, "row", one.values, up=one.name, unit=True)
-            for one in self.columns[:3]
-        ]
+        for one in self.columns[:3] if found else ():
+            found.append(distributions(f"(c) {one.name}", results, "row", one.values, up=one.name, unit=True))
         return found
 
 

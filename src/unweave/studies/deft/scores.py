@@ -192,4 +192,5 @@ class DEFTFig1(Study):
         ]
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
-        return [distributions(one.name, results, "row", one.values, unit=True) for one in self.columns]
+        found = [distributions(one.name, results, "row", one.values, up=one.name, unit=True) for one in self.columns]
+        return [one for one in found if one.groups]

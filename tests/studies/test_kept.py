@@ -1,0 +1,57 @@
+"""The CSV of a study, and how far a study has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unweave.job import Result
+from unweave.studies import STUDIES
+from unweave.studies.base import Row
+from unweave.studies.kept import kept, read, standing, table_csv
+from unweave.types import UserError
+
+ROWS: list[Row] = [
+    ({"data": "dsprites", "row": "DeVAE [1, 40]", "seed": 0}, Result("a", {"mig": 0.25, "recon": 50.0}, {}, "", 3.0)),
+    ({"data": "dsprites", "row": "DynamicVAE", "x": 0.5}, Result("b", {"mig": 0.5}, {}, "", 4.0, {"commit": "c"})),
+    ({"data": "dsprites", "row": "β-VAE β = 6"}, Result("c", {}, {}, "recon was no longer finite at step 3", 1.0)),
+]
+
+
+def test_a_csv_comes_back(tmp_path: Path) -> None:
+    study = STUDIES["devae-table1"]()
+    path = tmp_path / "x.csv"
+    path.write_text(table_csv(study, "small", ROWS, [], "unweave study …"), encoding="utf-8")
+    back = read(path)
+    assert [dict(labels) for labels, _ in back] == [dict(labels) for labels, _ in ROWS]
+    for (_, ours), (_, theirs) in zip(ROWS, back, strict=True):
+        assert (ours.key, dict(ours.values), ours.failed, ours.seconds) == (
+            theirs.key,
+            dict(theirs.values),
+            theirs.failed,
+            theirs.seconds,
+        )
+    assert back[1][1].about["commit"] == "c"
+    assert study.table(back) == study.table(ROWS)
+
+
+def test_another_csv_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no CSV of a study") as error:
+        read(path)
+    assert "\n" not in str(error.value)
+
+
+def test_standing(tmp_path: Path) -> None:
+    study = STUDIES["deft-fig8"]()
+    assert standing(study, tmp_path / "nothing").words == "never run"
+    entries = study.jobs("smoke")
+    entries[0][1].run(tmp_path)
+    assert standing(study, tmp_path).words == "smoke, 1 of 4 jobs"
+    assert [labels["data"] for labels, _ in kept(entries, tmp_path)] == ["dsprites"]
+    table = STUDIES["devae-table1"]()
+    (tmp_path / "devae-table1-small.csv").write_text(table_csv(table, "small", ROWS, [], ""), encoding="utf-8")
+    found = standing(table, tmp_path, tmp_path)
+    assert found.words == "small, 3 of 14 jobs" and table.table(found.results).printed == 32

@@ -1,0 +1,87 @@
+"""Studies from the command line to the page, at smoke scale."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from unweave.cli import main
+from unweave.studies import STUDIES
+
+QUICK = ("deft-fig14", "devae-fig4")
+LONGEST = 120.0
+"""Seconds on one thread of a machine that does other things; half a minute on two cores that do not."""
+
+
+def ran(name: str, out: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+    assert main(["study", name, "--scale", "smoke", "--out", str(out), "--workers", "0", "--json"]) == 0
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    return found
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_study_from_the_command_to_the_page(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = ran(name, tmp_path, capsys)
+    entries = STUDIES[name]().jobs("smoke")
+    assert found["failed"] == [] and found["jobs"] == len({job.key for _, job in entries})
+    lines = list(csv.DictReader(Path(str(found["csv"])).read_text(encoding="utf-8").splitlines()))
+    assert [line["key"] for line in lines] == [job.key for _, job in entries]
+    assert all(line["command"].startswith(f"unweave study {name} --scale smoke") for line in lines)
+    page = Path(str(found["page"])).read_text(encoding="utf-8")
+    assert STUDIES[name].title in page and page.count("<svg") > 3 and "http-equiv" in page
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/rows.jsonl")}
+    assert ran(name, tmp_path, capsys)["csv"] == found["csv"]
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/rows.jsonl")}, "nothing is done twice"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [one for one in STUDIES if one not in QUICK])
+def test_every_study_at_smoke_scale(
+    name: str, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.process_time()
+    found = ran(name, tmp_path_factory.mktemp("study"), capsys)
+    assert found["failed"] == []
+    assert time.process_time() - began < LONGEST
+
+
+def test_dry_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "runs"
+    assert main(["study", "devae-table1", "--scale", "small", "--dry", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "14 jobs, 0 of them done before" in said and "dynamic-vae on shapes3d, seed 0" in said
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["devae-tabel1"], "did you mean devae-table1"),
+        (["devae-table1", "--scale", "tiny"], "allowed: smoke, small, paper"),
+        ([], "no study named"),
+        (["devae-table1", "--results", "a-file"], "cannot write in a-file"),
+    ],
+)
+def test_mistakes_are_one_line(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").write_text("x")
+    assert main(["study", *words]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
+
+
+def test_list_studies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "studies", "--json", "--out", str(tmp_path)]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["studies"]}
+    assert list(rows) == list(STUDIES)
+    assert rows["devae-table1"]["status"] == "never run" and rows["devae-table1"]["printed"] == 32
