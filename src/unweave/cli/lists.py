@@ -19,6 +19,7 @@ from unweave.networks.conv import LAYOUTS
 from unweave.report.from_run import words
 from unweave.report.text import table
 from unweave.studies import SCALES, STUDIES
+from unweave.studies.base import total
 from unweave.studies.kept import standing
 from unweave.types import Reference, UserError
 
@@ -112,10 +113,11 @@ def studies(out: Path, results: Path | None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, kind in STUDIES.items():
         one = kind()
-        where = standing(one, out, results)
+        jobs = {scale: one.jobs(scale) for scale in SCALES}
+        where = standing(one, out, results, jobs)
         table = one.table(where.results)
         agree = f"{table.agreeing} of {len(table.compared)}" if table.compared else ""
-        small, paper = (one.cost(scale)[1].seconds / 3600 for scale in ("small", "paper"))
+        small, paper = (total(jobs[scale])[1].seconds / 3600 for scale in ("small", "paper"))
         rows.append(
             {
                 "name": name,

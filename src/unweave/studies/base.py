@@ -157,10 +157,14 @@ class Study(ABC):
 
     def cost(self, scale: str) -> tuple[int, Cost]:
         """Number of different jobs, and the sum of what they cost; those of one training share it."""
-        jobs = [job for _, job in self.jobs(scale)]
-        each = [job.cost for job in {job.home: job for job in jobs}.values()]
-        whole = Cost(sum(one.seconds for one in each), sum(one.steps for one in each), sum(one.disk for one in each))
-        return len({job.key for job in jobs}), whole
+        return total(self.jobs(scale))
+
+
+def total(entries: Sequence[Entry]) -> tuple[int, Cost]:
+    """``Study.cost`` of jobs that are at hand."""
+    each = [job.cost for job in {job.home: job for _, job in entries}.values()]
+    whole = Cost(sum(one.seconds for one in each), sum(one.steps for one in each), sum(one.disk for one in each))
+    return len({job.key for _, job in entries}), whole
 
 
 def experiment(

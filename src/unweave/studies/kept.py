@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +45,9 @@ def kept(entries: Iterable[Entry], out: Path) -> list[Row]:
     return [(labels, result) for labels, job in entries if (result := found[job.key]) is not None]
 
 
-def standing(study: Study, out: Path, results: Path | None = None) -> Standing:
+def standing(
+    study: Study, out: Path, results: Path | None = None, entries: Mapping[str, Sequence[Entry]] | None = None
+) -> Standing:
     """The scale at which a study has results: in a folder of runs, or in a CSV that was kept of it.
 
     The largest one that is complete; where none is, the one of which the largest share is done.
@@ -54,12 +56,13 @@ def standing(study: Study, out: Path, results: Path | None = None) -> Standing:
         study: the study.
         out: folder of run folders.
         results: folder of CSVs.
+        entries: scale -> the jobs of the study, where they are at hand.
     """
     best = Standing("", 0, 0)
     for scale in SCALES:
-        entries = study.jobs(scale)
-        total = len({job.key for _, job in entries})
-        rows = kept(entries, out) if out.is_dir() else []
+        jobs = study.jobs(scale) if entries is None else entries[scale]
+        total = len({job.key for _, job in jobs})
+        rows = kept(jobs, out) if out.is_dir() else []
         path = None if results is None else results / f"{study.name}-{scale}.csv"
         if path is not None and path.is_file():
             stored = read(path)

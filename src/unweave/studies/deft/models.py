@@ -150,4 +150,5 @@ def models(study: Study, scale: str) -> list[Entry]:
 
 
 def by_data(results: Sequence[Row]) -> dict[str, list[Row]]:
+    """Whole results by data set."""
     return {str(key[0]): found for key, found in grouped(results, "data").items()}
