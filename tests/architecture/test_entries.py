@@ -11,6 +11,7 @@ import pytest
 from unweave.data import DATASETS
 from unweave.methods import METHODS
 from unweave.metrics import METRICS
+from unweave.studies import STUDIES
 
 ROOT = Path(__file__).parents[2]
 TABLES: dict[str, Any] = {"methods": METHODS, "metrics": METRICS, "data": DATASETS}
@@ -74,3 +75,14 @@ def test_published_settings_name_fields_that_exist(name: str) -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_data_sets_say_their_licence(name: str) -> None:
     assert DATASETS[name].licence
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_on_its_papers_page(name: str) -> None:
+    study, folder = STUDIES[name](), ROOT / "docs" / "studies"
+    page = folder / f"{study.paper}.md"
+    assert page.is_file(), f"write {page.relative_to(ROOT)}"
+    text = page.read_text(encoding="utf-8")
+    line = next((line for line in text.splitlines() if line.startswith(f"| `{name}` | {study.where} | ")), None)
+    assert line is not None, f"add a row for {name} to {page.relative_to(ROOT)}"
+    assert f"]({study.paper}.md)" in (folder / "README.md").read_text(encoding="utf-8")

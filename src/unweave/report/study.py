@@ -89,7 +89,7 @@ def _title(told: Told, table: Table) -> Html:
         facts["Printed numbers"] = f"{table.printed}, none of which can be compared"
     facts |= {"Machine": _about(told, "machine"), "Commit": _about(told, "commit")}
     spent = sum(result.seconds for _, result in told.results)
-    facts["Work"] = f"{number(spent / 60, 2)} minutes, jobs added up" if spent else ""
+    facts["Work"] = f"{number(spent / 60, 2)} min, jobs added up" if spent else ""
     strip = tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in facts.items() if v), class_="facts")
     words = tag("p", name, tag("code", study.name, class_="key"), class_="state")
     return join(mark, tag("h1", study.title), tag("p", study.told(told.scale), class_="subtitle"), words, strip)

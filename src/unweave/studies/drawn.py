@@ -55,10 +55,13 @@ def courses(results: Iterable[Row], label: str, factors: tuple[str, ...]) -> dic
 def over_training(
     title: str, found: Mapping[str, Sequence[Course]], what: str, up: str, unit: bool = False, caption: str = ""
 ) -> Curves:
-    """One number over training: an attribute of ``Course``, such as ``nmi1``, or a part of the rate, such as ``mi``."""
+    """One number over training: an attribute of ``Course``, such as ``nmi1``, or a part of the rate, such as ``mi``.
+
+    Latents count from a KL of 0.01 nats on, since the bins of one that is closed hold noise.
+    """
 
     def values(one: Course) -> NDArray[np.float64]:
-        return np.asarray(one.rate[what]) if what in one.rate else np.asarray(getattr(one, what))
+        return np.asarray(one.rate[what]) if what in one.rate else np.asarray(getattr(one.living(), what))
 
     lines: dict[str, list[Series]] = {
         name: [(one.steps, values(one)) for one in each if what in one.rate or hasattr(one, what)]

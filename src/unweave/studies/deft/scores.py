@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from unweave.analysis.course import ALIVE
 from unweave.studies.base import Entry, Row, Scale, Study, grouped
 from unweave.studies.deft.models import COMPARED, FULL, SETTINGS, by_data, methods, models, trained
 from unweave.studies.drawn import courses, distributions, traversals
-from unweave.studies.figures import Curves, Distributions, Figure
+from unweave.studies.figures import Curves, Distributions, Figure, Series
 from unweave.studies.table import Column
 
 
@@ -155,15 +156,16 @@ class DEFTFig13(Study):
         factors = self.data(data).factors
         assert factors is not None
         parents = [int(parent) for parent in arrays["parents"]]
-        lines = {}
-        for d, parent in enumerate(parents):
-            if parent >= 0:
-                means = arrays["parent_means"][d]
-                kept = np.isfinite(means)
-                where = np.linspace(0, 1, len(means))[kept] * (len(means) - 1) / max(1, kept.sum() - 1)
-                lines[f"latent {d}: {factors.names[parent]}"] = [(where.tolist(), means[kept].tolist())]
-        told = f"parents by interventional robustness; {sum(parent < 0 for parent in parents)} latents are dead"
-        return Curves(f"VIR on {data}", lines, "level of the parent factor", "mean of the latent", caption=told)
+        alive = [d for d, parent in enumerate(parents) if parent >= 0 and arrays["kl_of"][d] >= ALIVE]
+        lines: dict[str, list[Series]] = {}
+        for d in alive:
+            levels = np.flatnonzero(np.isfinite(arrays["parent_means"][d]))
+            where = levels / max(1, factors.sizes[parents[d]] - 1)
+            lines[f"latent {d}: {factors.names[parents[d]]}"] = [(where, arrays["parent_means"][d][levels])]
+        told = f"latents with a KL of {ALIVE:g} nats or more: {len(alive)} of {len(parents)}"
+        return Curves(
+            f"VIR on {data}", lines, "level of the parent factor, first to last", "mean of the latent", caption=told
+        )
 
 
 @dataclass(frozen=True)
