@@ -61,9 +61,8 @@ class Scale(NamedTuple):
             f"{self.steps:,} steps" + ("" if self.steps == paper.steps else f" (published: {paper.steps:,})"),
             f"batch {beside(str(self.batch), str(paper.batch))}",
             f"Adam {beside(f'{self.lr:g}', f'{paper.lr:g}')}",
-            f"{beside(f'{self.seeds} seeds' if self.seeds > 1 else '1 seed', f'{paper.seeds} seeds')}".replace(
-                f"({paper.seeds} seeds)", f"({paper.seeds})"
-            ),
+            f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
+            + ("" if self.seeds == paper.seeds else f" ({paper.seeds})"),
             *([f"schedules × {self.steps / paper.steps:.3g}"] if self.steps != paper.steps else []),
             f"{self.images:,} images",
             *([f"network {self.network!r}"] if self.network is not None else []),

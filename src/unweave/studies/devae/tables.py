@@ -51,7 +51,7 @@ class DeVAETable1(Study):
 
     def jobs(self, scale: str) -> list[Entry]:
         size = self.scale(scale)
-        found = [followed(self, row, scale) for row in FOLLOWED]
+        found: list[Entry] = []
         for data in ("dsprites", "shapes3d"):
             seeds = 1 if data == "shapes3d" and scale == "small" else size.seeds
             found += [
@@ -59,7 +59,7 @@ class DeVAETable1(Study):
                 for seed in range(seeds)
                 for row, method in COMPARED.items()
             ]
-        return found
+        return [*found, *(followed(self, row, scale) for row in FOLLOWED)]
 
 
 @dataclass(frozen=True)
