@@ -86,7 +86,7 @@ class Study(ABC):
     >>> study = STUDIES["devae-table1"]()
     >>> labels, job = study.jobs("smoke")[0]
     >>> labels["data"], labels["row"], labels["seed"]
-    ('dsprites', 'DeVAE', 0)
+    ('dsprites', 'DeVAE [1, 40]', 0)
     """
 
     root: Path | None = None
