@@ -51,6 +51,10 @@ def test_standing(tmp_path: Path) -> None:
     entries[0][1].run(tmp_path)
     assert standing(study, tmp_path).words == "smoke, 1 of 4 jobs"
     assert [labels["data"] for labels, _ in kept(entries, tmp_path)] == ["dsprites"]
+    for _, job in entries[1:]:
+        job.run(tmp_path)
+    # These jobs are the same at every scale.
+    assert standing(study, tmp_path).words == "paper"
     table = STUDIES["devae-table1"]()
     (tmp_path / "devae-table1-small.csv").write_text(table_csv(table, "small", ROWS, [], ""), encoding="utf-8")
     found = standing(table, tmp_path, tmp_path)
