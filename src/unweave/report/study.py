@@ -159,13 +159,13 @@ def _cells(cell: Cell | None) -> list[Html]:
 
 
 def rounded(value: float) -> str:
-    """A number as tables print it: two decimals, three below 1, none from 1,000 on.
+    """A number as tables print it: two decimals, three below 1, none from 1,000 on; rounding's remains are 0.
 
     >>> rounded(0.34567), rounded(48.312), rounded(0.00471), rounded(1234.5)
     ('0.346', '48.31', '0.00471', '1,234')
     """
     size = abs(value)
-    if size and size < 0.01:
+    if 1e-6 < size < 0.01:
         return number(value, 3)
     return f"{value:,.{0 if size >= 1000 else 2 if size >= 1 else 3}f}".replace("-", "−")
 

@@ -138,7 +138,9 @@ class DeVAEFig4(Study):
         if not clouds:
             return []
         return [
-            Scatter("MIG against reconstruction", clouds, "Recon, nats", "MIG", words=words, caption="Words: x."),
+            Scatter(
+                "MIG against reconstruction", clouds, "Recon, nats", "MIG", words=words, caption="Beside each point: x."
+            ),
             Curves("MIG", lines["mig"], "x", "MIG", log=True, points=True),
             Curves("Reconstruction", lines["recon"], "x", "nats", log=True, points=True),
         ]
