@@ -35,10 +35,12 @@ def test_samples_have_the_correlation_asked_for() -> None:
 
 
 def test_the_discriminator_finds_a_known_total_correlation(tmp_path: Path) -> None:
-    job = CriticEstimate(2, 0.9, steps=250, batch=128, lr=5e-3, hidden=32, layers=2)
+    job = CriticEstimate(2, 0.9, steps=250, batch=256, lr=3e-3, hidden=32, layers=2)
     result = job.run(tmp_path)
     assert result.values["tc.true"] == pytest.approx(0.8304, abs=1e-4)
     assert abs(result.values["tc"] - result.values["tc.true"]) < 0.2
+    nothing = replace(job, correlation=0.0, steps=100).run(tmp_path).values
+    assert nothing["tc.true"] == 0 and abs(nothing["tc"]) < 0.1
     assert result.values["accuracy"] > 0.6
     assert job.run(tmp_path) == result, "read back"
 

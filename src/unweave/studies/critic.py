@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -112,12 +111,3 @@ class CriticEstimate(Job):
             torch.tensor([self.seed]), step, "critic permutation", Draw((self.latents, len(z)), "permutation")
         )[0]
         return torch.gather(z, 0, where.T)
-
-
-def relative_error(result: Result) -> float:
-    """How far an estimate is from the truth, as a share of it.
-
-    >>> relative_error(Result("", {"tc": 3.0, "tc.true": 4.0}, {}))
-    0.25
-    """
-    return float(np.abs(result.values["tc"] - result.values["tc.true"]) / result.values["tc.true"])
