@@ -5,106 +5,41 @@
 >>> codes = run.codes(100)
 """
 
-from unweave.data import DATASETS as DATASETS
-from unweave.data import KMNIST as KMNIST
-from unweave.data import MNIST as MNIST
-from unweave.data import Cars3D as Cars3D
-from unweave.data import CelebA as CelebA
-from unweave.data import Chairs3D as Chairs3D
-from unweave.data import Color as Color
-from unweave.data import ColorDSprites as ColorDSprites
-from unweave.data import Correlated as Correlated
-from unweave.data import Dataset as Dataset
-from unweave.data import DataSpec as DataSpec
-from unweave.data import DSprites as DSprites
-from unweave.data import Factors as Factors
-from unweave.data import FashionMNIST as FashionMNIST
-from unweave.data import Folder as Folder
-from unweave.data import HeldOut as HeldOut
-from unweave.data import Images as Images
-from unweave.data import MNISTRotation as MNISTRotation
-from unweave.data import MPI3DComplex as MPI3DComplex
-from unweave.data import MPI3DReal as MPI3DReal
-from unweave.data import MPI3DRealistic as MPI3DRealistic
-from unweave.data import MPI3DToy as MPI3DToy
-from unweave.data import Noisy as Noisy
-from unweave.data import NoisyDSprites as NoisyDSprites
-from unweave.data import Scream as Scream
-from unweave.data import ScreamDSprites as ScreamDSprites
-from unweave.data import Shapes3D as Shapes3D
-from unweave.data import SmallNORB as SmallNORB
-from unweave.data import Split as Split
-from unweave.data import Sprites as Sprites
-from unweave.data import Subset as Subset
-from unweave.data import Triangle as Triangle
-from unweave.data import Turntable as Turntable
-from unweave.engine import Experiment as Experiment
-from unweave.engine import pack as pack
-from unweave.engine import train as train
-from unweave.methods import DEFT as DEFT
-from unweave.methods import DIPVAE1 as DIPVAE1
-from unweave.methods import DIPVAE2 as DIPVAE2
-from unweave.methods import HFVAE as HFVAE
-from unweave.methods import METHODS as METHODS
-from unweave.methods import NVAE as NVAE
-from unweave.methods import VAE as VAE
-from unweave.methods import AdaGVAE as AdaGVAE
-from unweave.methods import AdaMLVAE as AdaMLVAE
-from unweave.methods import AnnealedVAE as AnnealedVAE
-from unweave.methods import BetaSTCVAE as BetaSTCVAE
-from unweave.methods import BetaTCVAE as BetaTCVAE
-from unweave.methods import BetaVAE as BetaVAE
-from unweave.methods import BHiVAE as BHiVAE
-from unweave.methods import BHiVAESupervised as BHiVAESupervised
-from unweave.methods import CascadeVAEC as CascadeVAEC
-from unweave.methods import ControlVAE as ControlVAE
-from unweave.methods import DeVAE as DeVAE
-from unweave.methods import DynamicVAE as DynamicVAE
-from unweave.methods import FactorVAE as FactorVAE
-from unweave.methods import GuidedVAE as GuidedVAE
-from unweave.methods import GuidedVAESupervised as GuidedVAESupervised
-from unweave.methods import InfoGAN as InfoGAN
-from unweave.methods import InfoVAE as InfoVAE
-from unweave.methods import Method as Method
-from unweave.methods import RecurD as RecurD
-from unweave.methods import VampPrior as VampPrior
-from unweave.metrics import DCI as DCI
-from unweave.metrics import IRS as IRS
-from unweave.metrics import MED as MED
-from unweave.metrics import METRICS as METRICS
-from unweave.metrics import MIG as MIG
-from unweave.metrics import SAP as SAP
-from unweave.metrics import ActiveUnits as ActiveUnits
-from unweave.metrics import BetaVAEScore as BetaVAEScore
-from unweave.metrics import Downstream as Downstream
-from unweave.metrics import Explicitness as Explicitness
-from unweave.metrics import FactorVAEScore as FactorVAEScore
-from unweave.metrics import GaussianTC as GaussianTC
-from unweave.metrics import GaussianWasserstein as GaussianWasserstein
-from unweave.metrics import InfoMEC as InfoMEC
-from unweave.metrics import MeanPairwiseMI as MeanPairwiseMI
-from unweave.metrics import Metric as Metric
-from unweave.metrics import MIGPosterior as MIGPosterior
-from unweave.metrics import Modularity as Modularity
-from unweave.metrics import Reconstruction as Reconstruction
-from unweave.metrics import failure_rate as failure_rate
-from unweave.metrics import udr as udr
-from unweave.networks import MLP as MLP
-from unweave.networks import Conv as Conv
-from unweave.run import Run as Run
-from unweave.run import fit as fit
-from unweave.run import load as load
-from unweave.studies import STUDIES as STUDIES
-from unweave.studies import Study as Study
-from unweave.types import Adam as Adam
-from unweave.types import Batch as Batch
-from unweave.types import Codes as Codes
-from unweave.types import Draw as Draw
-from unweave.types import Gaussian as Gaussian
-from unweave.types import Loss as Loss
-from unweave.types import Rate as Rate
-from unweave.types import Reference as Reference
-from unweave.types import Score as Score
-from unweave.types import UserError as UserError
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+
+def _public() -> dict[str, Any]:
+    import importlib
+
+    found = vars(importlib.import_module("unweave.public"))
+    return {name: value for name, value in found.items() if not name.startswith("_")}
+
+
+def _fetch(name: str) -> Any:
+    """A public name, all of which are fetched from ``unweave.public`` when the first one is asked for.
+
+    So ``unweave --help`` and a mistyped verb are answered without waiting for PyTorch.
+    """
+    if name == "__all__":
+        return sorted(_public())
+    if not name.startswith("__"):
+        globals().update(_public())
+        # Or a part, such as unweave.engine, that became an attribute while the names were fetched.
+        if name in globals():
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_public()})
+
+
+# Type checkers and editors read the names themselves, and so know which do not exist.
+if TYPE_CHECKING:
+    from unweave.public import *  # noqa: F403
+else:
+    __getattr__ = _fetch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from unweave.types import UserError
+from unweave.errors import UserError
 
 
 def known(name: object, allowed: Iterable[str], what: str) -> str:

@@ -10,15 +10,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unweave.errors import UserError as UserError
+
 LOGVAR_RANGE = (-30.0, 20.0)
 """Where log-variances are kept, so that neither exp(logvar) nor exp(-logvar) leaves float32."""
 
 State = Mapping[str, Tensor]
 """What a method remembers from one step to the next: named tensors, replaced and never changed in place."""
-
-
-class UserError(ValueError):
-    """Something a person asked for that cannot be done; its message is one line that says what is allowed."""
 
 
 class Gaussian(NamedTuple):

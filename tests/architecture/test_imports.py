@@ -13,6 +13,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src"
 LAYERS = (
+    ("errors",),
     ("types",),
     ("names", "references", "mixture"),
     ("networks", "data"),
@@ -26,6 +27,7 @@ LAYERS = (
     ("studies",),
     ("sweep", "report", "explorer", "testing"),
     ("cli",),
+    ("public",),
     ("__init__", "__main__"),
 )
 """From low to high. A part may import what lies lower, and itself."""
@@ -157,3 +159,39 @@ def test_importing_changes_nothing_and_loads_nothing_heavy(tmp_path: Path) -> No
     assert "unweave" in found["modules"]
     assert not set(HEAVY) & set(found["modules"])
     assert done.stderr == ""
+
+
+LIGHT = """
+import contextlib, io, sys
+import unweave
+from unweave.cli import main
+said = io.StringIO()
+with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    codes = main(["--help"]), main(["--version"]), main(["trian"])
+assert codes == (0, 0, 2) and "did you mean 'train'" in said.getvalue()
+assert unweave.__version__ in said.getvalue() and not hasattr(unweave, "__wrapped__")
+assert "torch" not in sys.modules and "numpy" not in sys.modules
+assert "MIG" in dir(unweave) and "torch" in sys.modules
+"""
+
+
+def test_help_and_mistyped_verbs_are_answered_without_torch(tmp_path: Path) -> None:
+    words = [sys.executable, "-W", "error", "-c", LIGHT]
+    done = subprocess.run(
+        words, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(SOURCE), "PATH": ""}
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_package_hands_out_its_public_names_and_parts_and_nothing_else() -> None:
+    import unweave
+    import unweave.public
+
+    names = {name for name in vars(unweave.public) if not name.startswith("_")}
+    assert {"fit", "MIG", "Experiment", "UserError"} <= names
+    assert set(unweave.__all__) == names  # type: ignore[attr-defined]
+    for name in names:
+        assert getattr(unweave, name) is getattr(unweave.public, name)
+    assert unweave.engine.train is unweave.train
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        unweave.nothing  # noqa: B018

@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from unweave.report.text import width
-from unweave.types import UserError
+from unweave.errors import UserError
 
 PATIENCE = 2.0
 """Seconds that a person waits without a sign of life."""
@@ -97,6 +96,8 @@ class Console:
 
 def cut(line: str) -> str:
     """The line, no wider than the terminal: a wrapped one could not be written over."""
+    from unweave.report.text import width
+
     most = shutil.get_terminal_size().columns - 3
     while width(line) > most > 0:
         line = line[:-1]

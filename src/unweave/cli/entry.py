@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from unweave.cli.console import Failed, one_line
+from unweave.errors import UserError
 from unweave.names import known
-from unweave.types import UserError
 
 DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes: done; failed while at work; asked for something that cannot be done."""
