@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,29 @@ def test_when_snapshots_are_taken(steps: int, every: int | None, wanted: list[in
 
 def test_the_default_is_a_fiftieth_of_the_training() -> None:
     assert [s.step for s in train(tiny(steps=150))][:3] == [3, 6, 9]
+
+
+@pytest.mark.parametrize(
+    "every, seconds, wanted",
+    [(None, float("inf"), [7]), (None, 0.0, [1, 2, 3, 4, 5, 6, 7]), (3, float("inf"), [3, 6, 7]), (3, 0.0, [3, 6, 7])],
+)
+def test_checkpoints_of_the_default_distance_are_rare(
+    every: int | None, seconds: float, wanted: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    put = RunFolder.put
+
+    def noted(self: RunFolder, **files: Any) -> None:
+        saved.extend([files["checkpoint"].step] if "checkpoint" in files else [])
+        put(self, **files)
+
+    monkeypatch.setattr(RunFolder, "put", noted)
+    # By its path unweave.engine.train is the function.
+    monkeypatch.setattr(sys.modules["unweave.engine.train"], "OFTEN", seconds)
+    one = tiny(steps=7)
+    assert [s.step for s in train(one, every=every, out=tmp_path)] == ([3, 6, 7] if every else list(range(1, 8)))
+    assert saved == wanted
+    assert RunFolder(tmp_path / one.key).read("status")["step"] == 7
 
 
 def test_a_repeated_experiment_is_trained_once() -> None:

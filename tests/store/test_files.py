@@ -13,7 +13,7 @@ import pytest
 
 from unweave.store import StoreError, read_json, write_json, write_text
 from unweave.store import files as module
-from unweave.store.files import read_text, sweep, write
+from unweave.store.files import read_text, sweep, write, write_all
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -54,6 +54,41 @@ def test_a_disk_that_refuses_leaves_the_old_file(step: str, tmp_path: Path, monk
     monkeypatch.undo()
     assert "\n" not in str(caught.value) and "untouched" in str(caught.value)
     assert path.read_text() == "old" and [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3])
+def test_when_one_of_several_cannot_be_flushed_all_stay(
+    failing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = {tmp_path / name: name.encode() for name in ("a", "b", "c")}
+    write_all(old)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == old
+    flushed: list[int] = []
+
+    def refuse(handle: int) -> None:
+        flushed.append(handle)
+        if len(flushed) == failing:
+            raise OSError(errno.ENOSPC, "it refuses")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StoreError, match=r"cannot write .*: it refuses"):
+        write_all(dict.fromkeys(old, b"new"))
+    monkeypatch.undo()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == old
+
+
+def test_several_are_moved_into_place_in_order_after_all_are_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+    flush, move = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (did.append("flush"), flush(handle)))
+    monkeypatch.setattr(Path, "replace", lambda self, to: (did.append(to.name), move(self, to))[1])
+    write_all({tmp_path / "b": b"1", tmp_path / "a": b"2"})
+    assert did == ["flush", "flush", "b", "a", "flush"]
+    did.clear()
+    write_all({tmp_path / "c": b"3"}, durable=False)
+    assert did == ["c"] and (tmp_path / "c").read_bytes() == b"3"
 
 
 def test_a_file_size_limit_of_the_system(tmp_path: Path) -> None:

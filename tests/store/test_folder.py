@@ -150,6 +150,20 @@ def test_a_trace_and_back(tmp_path: Path) -> None:
     assert folder.read_trace() == {"step": [], "total": []}
 
 
+def test_files_put_together_are_those_put_one_by_one(tmp_path: Path) -> None:
+    one, together = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "together")
+    table, status = {"step": [1.0], "total": [0.25]}, {"state": "done", "step": 3}
+    one.write_trace(table)
+    one.save(checkpoint())
+    one.write("status", status)
+    together.put(trace=table, checkpoint=checkpoint(), status=status)
+    for folder in (one, together):
+        assert {path.name for path in folder.path.iterdir()} == {"trace.csv", "checkpoint.safetensors", "status.json"}
+        assert folder.read_trace() == table and folder.read("status") == status
+        assert folder.load()._replace(tensors={}) == checkpoint()._replace(tensors={})
+        assert torch.equal(folder.load().tensors["model/w"], checkpoint().tensors["model/w"])
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"step,total\n1\n", b"step\n1,2\n", b"step,total\n1,x\n", b"\xff\xff\n", b"a\n\0\n"]
 )
@@ -189,7 +203,7 @@ def test_a_lock_is_let_go_after_an_error_inside(tmp_path: Path) -> None:
 
 
 def test_a_note_that_cannot_be_written_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*given: Any) -> None:
+    def refuse(*given: Any, **more: Any) -> None:
         raise StoreError("cannot write: full")
 
     folder = RunFolder(tmp_path)

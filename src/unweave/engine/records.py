@@ -19,8 +19,9 @@ ENDED = ("done", "failed")
 class Records:
     """The folders of models that are trained together; of those without a folder nothing is written.
 
-    The files of a folder are replaced one by one: first the trace, then the checkpoint, then the status. Whenever a
-    process is killed, the checkpoint is whole and the status speaks of it or of the one before.
+    The files of a folder are written together and moved into place one by one: first the trace, then the checkpoint,
+    then the status. Whenever a process is killed, the checkpoint is whole and the status speaks of it or of the one
+    before.
     """
 
     def __init__(self, experiments: Sequence[Complete], folders: Mapping[str, RunFolder], step: int) -> None:
@@ -34,9 +35,11 @@ class Records:
         """Write what is trained, and where, before the first step."""
         for member, (one, folder) in enumerate(zip(self.experiments, self.folders, strict=True)):
             if folder is not None:
-                folder.write("experiment", {"key": one.key, "source": source, **to_json(one)})
-                folder.write("environment", environment())
-                self._status(member, {"step": self.steps[member] or 0, "since": now()})
+                folder.put(
+                    experiment={"key": one.key, "source": source, **to_json(one)},
+                    environment=environment(),
+                    status=self._status(member, "running", {"step": self.steps[member] or 0, "since": now()}),
+                )
 
     def fail(self, member: int, failure: Failure, trace: Trace) -> None:
         """Write, once, where a model stopped; its checkpoint stays as it is."""
@@ -44,19 +47,22 @@ class Records:
         if folder is None or self.states[member] in ENDED:
             return
         self.states[member] = "failed"
-        folder.write_trace(trace.table(member, failure.step))
         found = {"step": failure.step, "term": failure.term, "checkpoint": self.steps[member]}
-        self._status(member, {**found, "at": now()})
+        table = trace.table(member, failure.step)
+        folder.put(trace=table, status=self._status(member, "failed", {**found, "at": now()}))
 
     def keep(self, member: int, step: int, memory: State, trace: Trace, state: str, seconds: float) -> None:
         """Replace a model's trace, checkpoint and status by those of this step."""
         folder, one = self.folders[member], self.experiments[member]
         if folder is None:
             return
-        folder.write_trace(trace.table(member, step))
-        folder.save(Checkpoint(step, memory, trace.names, one.key))
+        values = {"step": step, "at": now(), "seconds_per_step": round(seconds, 6)}
+        folder.put(
+            trace=trace.table(member, step),
+            checkpoint=Checkpoint(step, memory, trace.names, one.key),
+            status=self._status(member, state, values),
+        )
         self.steps[member], self.states[member] = step, state
-        self._status(member, {"step": step, "at": now(), "seconds_per_step": round(seconds, 6)})
 
     def interrupted(self) -> None:
         """Write that models which were not at their end stopped at their last checkpoint; a disk that refuses is
@@ -65,10 +71,8 @@ class Records:
             if folder is not None and self.states[member] == "running":
                 self.states[member] = "stopped"
                 with suppress(StoreError):
-                    self._status(member, {"step": self.steps[member] or 0, "at": now()})
+                    values = {"step": self.steps[member] or 0, "at": now()}
+                    folder.write("status", self._status(member, "stopped", values))
 
-    def _status(self, member: int, values: Mapping[str, Any]) -> None:
-        folder = self.folders[member]
-        if folder is not None:
-            state = {"state": self.states[member], "steps": self.experiments[member].steps}
-            folder.write("status", {**state, **values})
+    def _status(self, member: int, state: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {"state": state, "steps": self.experiments[member].steps, **values}

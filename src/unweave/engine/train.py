@@ -26,6 +26,9 @@ from unweave.networks import Model
 from unweave.store import Checkpoint, RunFolder
 from unweave.types import UserError
 
+OFTEN = 1.0
+"""Seconds between two checkpoints that nobody set the distance of: small trainings are over before the first."""
+
 Told = Callable[[tuple[Complete, ...], int, Mapping[str, Tensor]], object]
 """Who is told of every step: the pack's members, the steps taken, name -> (S,) values."""
 
@@ -101,8 +104,9 @@ def train(
 
     Args:
         experiments: one or many; repeated ones are trained once.
-        every: steps between snapshots (and checkpoints), or the steps that have one besides the last; by default a
-            fiftieth of the training, at most 1,000.
+        every: steps between snapshots, and between checkpoints, or the steps that have one besides the last; by default
+            a fiftieth of the training, at most 1,000, and then a checkpoint is left out where the last one is less than
+            ``OFTEN`` old.
         device: ``cpu``, ``cuda`` …; a GPU where there is one by default.
         root: folder with data files.
         out: folder for run folders, ``out/<key>/``; nothing is written when None.
@@ -258,7 +262,9 @@ def _steps(
     source: str,
 ) -> Generator[Snapshot, None, bool]:
     steps = learner.experiments[0].steps
+    patience = OFTEN if every is None else 0.0
     every = max(1, min(1000, steps // 50)) if every is None else every
+    kept = time.perf_counter()
     clock, since, new = time.perf_counter(), step, len(trace.rows)
     stopped = False
     device = learner.groups[0].flat.device
@@ -284,12 +290,14 @@ def _steps(
             ended = ended or all(learner.failures)
             seconds = (time.perf_counter() - clock) / max(1, step - since)
             state = "done" if step >= steps else "stopped" if stopped else "running"
+            due = ended or time.perf_counter() - kept >= patience
             for member, failure in enumerate(learner.failures):
                 if failure is not None:
                     records.fail(member, failure, trace)
-                elif records.folders[member] is not None:
+                elif due and records.folders[member] is not None:
                     memory = learner.memory(member) | trace.memory(member)
                     records.keep(member, step, memory, trace, state, seconds)
+            kept = time.perf_counter() if due else kept
             yield Snapshot(step, learner, trace, new, source)
             if ended:
                 return stopped

@@ -24,13 +24,14 @@ from torch import Tensor
 from unweave.store.files import (
     StoreError,
     append_line,
+    as_json,
     read_json,
     read_lines,
     read_text,
     sweep,
     write,
+    write_all,
     write_json,
-    write_text,
 )
 from unweave.types import UserError
 
@@ -90,7 +91,8 @@ class RunFolder:
         note = self.path / ".holder.json"
         try:
             sweep(self.path)
-            write_json(note, {"process": os.getpid(), "host": socket.gethostname(), "since": now()})
+            who = {"process": os.getpid(), "host": socket.gethostname(), "since": now()}
+            write_json(note, who, durable=False)
             yield
         finally:
             with suppress(OSError):
@@ -120,13 +122,24 @@ class RunFolder:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint whole, in place of the one before."""
-        meta = {
-            "format": str(FORMAT),
-            "key": checkpoint.key,
-            "step": str(checkpoint.step),
-            "terms": json.dumps(list(checkpoint.terms)),
-        }
-        write(self.checkpoint_path, save(dict(checkpoint.tensors), metadata=meta))
+        self.put(checkpoint=checkpoint)
+
+    def put(
+        self,
+        *,
+        trace: Mapping[str, Sequence[float]] | None = None,
+        checkpoint: Checkpoint | None = None,
+        **documents: Any,
+    ) -> None:
+        """Replace several of the folder's files at once, each whole: the trace, then the checkpoint, then the JSON
+        files in the order given. Far quicker than one after the other, which waits for the disk each time."""
+        contents: dict[Path, bytes] = {}
+        if trace is not None:
+            contents[self.path / "trace.csv"] = _trace(trace)
+        if checkpoint is not None:
+            contents[self.checkpoint_path] = _checkpoint(checkpoint)
+        contents |= {self.path / f"{name}.json": as_json(values) for name, values in documents.items()}
+        write_all(contents)
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, None when there is none yet. Raises StoreError when it is damaged or from a newer version."""
@@ -219,11 +232,7 @@ class RunFolder:
 
     def write_trace(self, table: Mapping[str, Sequence[float]]) -> None:
         """Write the recorded terms as CSV: one row a window of steps."""
-        text = io.StringIO()
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(table)
-        rows.writerows(zip(*([f"{value:.9g}" for value in column] for column in table.values()), strict=True))
-        write_text(self.path / "trace.csv", text.getvalue())
+        self.put(trace=table)
 
     def read_trace(self) -> dict[str, list[float]]:
         """The recorded terms, column by column; {} when there are none. Raises StoreError when they are damaged."""
@@ -245,3 +254,21 @@ class RunFolder:
 def now() -> str:
     """The time as text, in UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _checkpoint(checkpoint: Checkpoint) -> bytes:
+    meta = {
+        "format": str(FORMAT),
+        "key": checkpoint.key,
+        "step": str(checkpoint.step),
+        "terms": json.dumps(list(checkpoint.terms)),
+    }
+    return save(dict(checkpoint.tensors), metadata=meta)
+
+
+def _trace(table: Mapping[str, Sequence[float]]) -> bytes:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(table)
+    rows.writerows(zip(*([f"{value:.9g}" for value in column] for column in table.values()), strict=True))
+    return text.getvalue().encode()
