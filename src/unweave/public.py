@@ -35,6 +35,7 @@ from unweave.data import Triangle as Triangle
 from unweave.data import Turntable as Turntable
 from unweave.engine import Experiment as Experiment
 from unweave.engine import pack as pack
+from unweave.engine import plan as plan
 from unweave.engine import train as train
 from unweave.methods import DEFT as DEFT
 from unweave.methods import DIPVAE1 as DIPVAE1

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from unweave.cli import main, watch
+from unweave.engine.plan import Cost
 from unweave.methods import METHODS
 from unweave.run import load
 from unweave.store import RunFolder
@@ -115,8 +116,19 @@ def test_progress_names_step_percent_time_and_terms(call: Call, monkeypatch: pyt
     lines = [line for line in out.splitlines() if line.startswith("model ")]
     assert len(lines) == 8
     assert lines[5].startswith("model 2 of 2  step 2 of 4  50 %")
-    assert "left" in lines[5]
+    # From the first step on: before there is a pace, the time left is told from the plan.
+    assert all("left" in line for line in lines)
     assert "recon" in lines[5]
+
+
+def test_how_long_it_will_be_is_said_before_it_starts(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    cost = Cost(0.025, 140_000_000)
+    monkeypatch.setattr(sys.modules["unweave.engine.plan"], "measure", lambda *given: cost)
+    out = call(*VAE, "--steps", "4", "--seeds", "2").out
+    assert "  time       less than a second (25 ms a step on a first trial), 140 MB of memory beside the images" in out
+    monkeypatch.setattr("unweave.cli.train.train", lambda *given, **more: iter(()))
+    out = call(*VAE, "--steps", "300000", "--seeds", "2").out
+    assert "  time       about 4:10:00 (25 ms a step on a first trial)" in out
 
 
 def test_a_terminal_gets_one_line_that_is_written_over(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

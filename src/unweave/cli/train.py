@@ -15,9 +15,10 @@ from unweave.cli.console import Console, Failed, clock
 from unweave.cli.options import HELP, names, options_known, parse, value_of
 from unweave.cli.watch import Job, Watch, signals
 from unweave.data import DATASETS, Dataset, dataset
-from unweave.engine import Complete, Experiment, train
+from unweave.engine import Complete, Experiment, Plan, plan, train
 from unweave.engine.cpu import default_precision
 from unweave.engine.experiment import preset_for
+from unweave.engine.plan import size
 from unweave.engine.train import place
 from unweave.methods import METHODS, Method
 from unweave.names import known
@@ -93,9 +94,16 @@ def run(argv: Sequence[str]) -> int:
     again = shlex.join(["unweave", "train", *argv])
     todo = [job.experiment for job in pending]
     every, root, out = options.every, options.data_root, options.out
+    with console.busy("timing a few steps"):
+        found = plan(todo, device=device, root=root, begun={job.experiment.key: job.step for job in pending})
+    if todo:
+        console.say(_expectation(found))
+    watch.expect(found.seconds)
+    most = max((len(group.experiments) for group in found.groups), default=None)
+    how: dict[str, Any] = {"every": every, "device": device, "root": root, "out": out, "most": most}
     with signals(watch):
         try:
-            for one in train(todo, every=every, device=device, root=root, out=out, stop=watch.stop, told=watch):
+            for one in train(todo, **how, stop=watch.stop, told=watch):
                 watch.look(one.experiments, one.failures)
         except UserError as error:
             if not watch.begun:
@@ -204,6 +212,15 @@ def _announce(jobs: Sequence[Job], device: str, source: str) -> str:
             f"  {'folder' if not place_ else '':<11}{job.folder.path} (seed {job.experiment.seed}): {_standing(job)}"
         )
     return "\n".join(lines)
+
+
+def _expectation(found: Plan) -> str:
+    """How long it will be, and from what that is told."""
+    first = found.groups[0]
+    models = len(first.experiments)
+    told = f"about {clock(found.seconds)}" if found.seconds >= 1 else "less than a second"
+    pace = f"{1e3 * first.cost.seconds:.3g} ms a step{f' of {models} models' if models > 1 else ''}"
+    return f"  time       {told} ({pace} on a first trial), {size(found.memory)} of memory beside the images"
 
 
 def _cut_short(one: Complete) -> Iterator[str]:

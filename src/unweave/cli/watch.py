@@ -43,6 +43,8 @@ class Watch:
         }
         self.start = time.monotonic()
         self.taken = 0
+        self.pace = 0.0
+        """Seconds a step as expected before the first one: all there is to tell the time left from at the start."""
         self.marks: deque[tuple[float, int]] = deque()
         self.begun = self.asked = False
         self.keys: dict[int, tuple[Complete, str]] = {}
@@ -60,6 +62,10 @@ class Watch:
             self.marks.append((self.start, self.taken))
         self.console.progress(lambda: self.line(experiments, step, terms))
 
+    def expect(self, seconds: float) -> None:
+        """Take notice of how long all of it should be."""
+        self.pace = seconds / max(1, sum(self.left.values()))
+
     def line(self, experiments: tuple[Complete, ...], step: int, terms: Mapping[str, Tensor]) -> str:
         """Where the training is, in one line."""
         one = experiments[0]
@@ -67,8 +73,8 @@ class Watch:
         while len(self.marks) > 1 and now - self.marks[1][0] > RECENT:
             self.marks.popleft()
         then, taken = self.marks[0]
-        pace = (now - then) / max(1, self.taken - taken)
-        left = f"{clock(pace * sum(self.left.values()))} left  " if self.taken > taken else ""
+        pace = (now - then) / (self.taken - taken) if self.taken > taken else self.pace
+        left = f"{clock(pace * sum(self.left.values()))} left  " if pace else ""
         self.marks.append((now, self.taken))
         many, key = len(self.order), self.key(one)
         who = (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from unweave.engine.experiment import Complete, Experiment, to_json
 from unweave.types import UserError
+
+T = TypeVar("T")
 
 
 def pack(experiments: Iterable[Experiment | Complete]) -> list[list[Complete]]:
@@ -28,6 +30,17 @@ def pack(experiments: Iterable[Experiment | Complete]) -> list[list[Complete]]:
         full = one.complete()
         groups.setdefault(signature(full), {}).setdefault(full.key, full)
     return [list(members.values()) for members in groups.values()]
+
+
+def sized(members: Sequence[T], most: int) -> Iterator[list[T]]:
+    """Groups of at most so many, as even as can be: 12 models of which 5 fit are three groups of 4.
+
+    >>> [len(group) for group in sized("abcdefghijkl", 5)]
+    [4, 4, 4]
+    """
+    count = -(-len(members) // max(1, most))
+    for k in range(count):
+        yield list(members[k * len(members) // count : (k + 1) * len(members) // count])
 
 
 def signature(experiment: Complete) -> str:

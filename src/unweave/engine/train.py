@@ -17,7 +17,7 @@ from unweave.engine.blocks import LENGTH, Blocks
 from unweave.engine.cpu import keep_memory
 from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.graph import Eager, Graphs, Runner
-from unweave.engine.pack import pack
+from unweave.engine.pack import pack, sized
 from unweave.engine.records import Records
 from unweave.engine.step import Alone, Failure, Learner, Together, fitting
 from unweave.engine.trace import Trace
@@ -96,6 +96,7 @@ def train(
     resume: bool = True,
     lockstep: bool | str | None = None,
     blocks: bool | None = None,
+    most: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     told: Told = lambda experiments, step, terms: None,
     opened: dict[Dataset, Images] | None = None,
@@ -115,6 +116,7 @@ def train(
             other (False), or choose: lockstep on a GPU.
         blocks: take up to 128 steps without a look at the device in between (True; a GPU records them as a CUDA graph),
             look at each (False), or choose: blocks on a GPU.
+        most: models that train in lockstep at most (``plan`` says how many fit); all of a pack when None.
         stop: asked between steps, or blocks; True ends the training with a last snapshot.
         told: called after every step, or block, with the pack's members, the steps taken and name -> (S,) values of the
             last step: for progress lines, so it must be quick.
@@ -133,6 +135,8 @@ def train(
     packs = pack(many)
     if isinstance(every, int) and every < 1:
         raise UserError(f"every = {every}; allowed: a whole number from 1")
+    if most is not None and most < 1:
+        raise UserError(f"most = {most}; allowed: a whole number from 1")
     where = place(device)
     if isinstance(lockstep, str):
         known(lockstep, LOCKSTEP, "way of lockstep")
@@ -152,7 +156,7 @@ def train(
                 if data not in opened:
                     images = data.open(Path(root) if root else None, where)
                     opened[data] = on_card(images, where) if where.type == "cuda" else images
-                groups = [list(cohort)] if together else [[one] for one in cohort]
+                groups = list(sized(cohort, (most or len(cohort)) if together else 1))
                 for group in groups:
                     learner = learner_of(group, opened[data], where, lockstep if together else False)
                     if (yield from _run(learner, start, folders, every, in_blocks, stop, told, opened[data].source)):
