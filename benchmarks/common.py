@@ -92,6 +92,11 @@ def settled() -> int:
     """Bytes of memory that this process holds, once it gave back what it does not use; ``peak`` counts from here."""
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return resident()
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now."""
     return _held("VmRSS")
 
 

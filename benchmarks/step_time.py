@@ -1,157 +1,130 @@
-"""Milliseconds a training step on this CPU, beside the same network in a plain PyTorch loop.
+"""Milliseconds a training step by method, batch, pack size, device and precision, and its share of the machine's best.
 
-    python benchmarks/step_time.py [--rounds 5] [--steps 20] [--batches 64 256] [--out results/step_time.csv]
+    python benchmarks/step_time.py [--methods NAME ...] [--batches 64 256] [--packs 1] [--devices cpu]
+        [--precisions float32 bf16] [--rounds 5] [--steps 24] [--out results/step_time.csv]
 
 Every measurement runs in a fresh process of its own, because allocator and thread settings hold for a whole process;
-the contenders alternate, and the medians of all rounds are compared. The plain loop is what a tutorial would write:
-float32, ``torch.optim.Adam``, images picked from a tensor in memory. Ours is ``unweave.train`` as anyone calls it:
-drawing the images, noise, recording and all.
+the settings alternate, and medians over the rounds are told. Beside β-VAE and DeVAE stands the same network in a plain
+float32 loop. Images are drawn on the way, noise and records are made: ``unweave.train`` as anyone calls it, in lockstep
+for packs of several models.
+
+The roofline: operations and bytes of a step are counted (``common.work``), and the process that is timed first measures
+how fast the machine multiplies large matrices in that precision and copies memory. ``arithmetic`` is the share of the
+first, ``memory`` that of the second: the larger one says what a step is bound by, and how close to it.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
+import json
 import statistics
-import subprocess
-import sys
-import time
+from itertools import product
 from pathlib import Path
 
-METHODS = ("beta-vae", "devae")
-CONTENDERS = ("plain", "unweave float32", "unweave bf16")
+import torch
+from common import PLAIN, ceiling, child, in_turn, keep, of_training, plain_step, work
+
+from unweave import METHODS, Conv, DSprites, Experiment
+from unweave.store import machine
 
 
-def ours(method: str, batch: int, steps: int, precision: str) -> float:
-    """Median seconds a step of ``unweave.train``, over windows of a few steps after a warm-up."""
-    from unweave import Conv, Experiment, train
-
-    window, warm = 8, 8
-    experiment = Experiment(
-        method, "dsprites", network=Conv("standard"), batch=batch, steps=warm + steps, precision=precision
-    )
-    times, last = [], 0.0
-    for snapshot in train(experiment, every=window, device="cpu"):
-        now = time.perf_counter()
-        if snapshot.step > warm:
-            times.append((now - last) / window)
-        last = now
-    return statistics.median(times)
-
-
-def plain(method: str, batch: int, steps: int) -> float:
-    """Median seconds a step of the loop a tutorial would write, for the same networks, objective and optimiser."""
-    import torch
-    import torch.nn.functional as F
-    from torch import nn
-
-    from unweave import DSprites
-
-    spaces = 2 if method == "devae" else 1
-    betas = (1.0, 40.0) if spaces == 2 else (4.0,)
-    encoder = nn.Sequential(
-        nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 32, 4, 2, 1), nn.ReLU(),
-        nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(), nn.Conv2d(64, 64, 4, 2, 1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, 20),
+def described(method: str, batch: int, precision: str, seed: int = 0, steps: int = 100) -> Experiment:
+    """What is timed: the standard network where the method takes one."""
+    network = Conv("standard") if method in PLAIN else None
+    return Experiment(
+        method, "dsprites", network=network, batch=batch, steps=steps, precision=precision, seed=seed
     )  # fmt: skip
-    decoder = nn.Sequential(
-        nn.Linear(10 * spaces, 256), nn.ReLU(), nn.Linear(256, 1024), nn.ReLU(), nn.Unflatten(1, (64, 4, 4)),
-        nn.ConvTranspose2d(64, 64, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(),
-        nn.ConvTranspose2d(32, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1),
-    )  # fmt: skip
-    codes = nn.Embedding(2, 10)
-    w_mean, w_logvar = nn.Parameter(torch.zeros(10)), nn.Parameter(torch.zeros(10))
-    parameters = [*encoder.parameters(), *decoder.parameters()]
-    if spaces == 2:
-        parameters += [*codes.parameters(), w_mean, w_logvar]
-    optimiser = torch.optim.Adam(parameters, lr=1e-4)
-    images = DSprites().open()
-    pool = images.batch(torch.randint(images.rows, (8192,)), {})
-    times = []
-    for step in range(8 + steps):
-        start = time.perf_counter()
-        x = pool[torch.randint(len(pool), (batch,))]
-        optimiser.zero_grad()
-        mean, logvar = encoder(x).chunk(2, dim=1)
-        loss = torch.zeros(())
-        for space in range(spaces):
-            if space:
-                mean, logvar = mean * w_mean.exp(), logvar + w_logvar
-            z = mean + (logvar / 2).exp() * torch.randn_like(mean)
-            if spaces == 2:
-                z = torch.cat([z, codes.weight[space].expand(batch, -1)], dim=1)
-            kl = 0.5 * (mean**2 + logvar.exp() - logvar - 1).sum(1).mean()
-            recon = F.binary_cross_entropy_with_logits(decoder(z), x, reduction="sum") / batch
-            loss = loss + recon + betas[space] * kl
-        loss.backward()
-        optimiser.step()
-        if step >= 8:
-            times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
-def measure(contender: str, method: str, batch: int, steps: int) -> float:
-    """One measurement in a process of its own, in milliseconds a step."""
-    words = ["--child", contender, "--methods", method, "--batches", str(batch), "--steps", str(steps)]
-    done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=True)
-    return float(done.stdout.split()[-1])
+def one(method: str, batch: int, pack: int, device: str, precision: str, steps: int) -> dict[str, float]:
+    """Seconds a step, and the machine's best, in this process."""
+    arithmetic, memory = ceiling(device, "float32" if precision == "plain" else precision)
+    if precision == "plain":
+        step = plain_step(method, device)
+        pool = DSprites().open(None, torch.device(device)).batch(torch.arange(8192, device=device) * 90, {})
+        rows = torch.Generator().manual_seed(0)
+
+        def plain() -> None:
+            step(pool[torch.randint(len(pool), (batch,), generator=rows).to(device)])
+            if device != "cpu":
+                torch.cuda.synchronize()
+
+        seconds = in_turn(plain, steps)
+    else:
+        many = [described(method, batch, precision, seed, 8 + steps) for seed in range(pack)]
+        seconds = of_training(many, steps, device, lockstep=pack > 1 or None)
+    return {"seconds": seconds, "arithmetic": arithmetic, "memory": memory}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--methods", nargs="+", default=PLAIN, choices=METHODS, metavar="NAME")
     parser.add_argument("--batches", type=int, nargs="+", default=[64, 256])
+    parser.add_argument("--packs", type=int, nargs="+", default=[1], help="models in lockstep")
+    parser.add_argument("--devices", nargs="+", default=["cpu"])
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bf16"], choices=["float32", "bf16", "float64"])
     parser.add_argument("--out", type=Path, help="write the table as CSV too")
-    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        method, batch = args.methods[0], args.batches[0]
-        seconds = (
-            plain(method, batch, args.steps)
-            if args.child == "plain"
-            else ours(method, batch, args.steps, args.child.split()[1])
-        )
-        print(1e3 * seconds)
+        method, batch, pack, device, precision = args.child
+        print(json.dumps(one(method, int(batch), int(pack), device, precision, args.steps)))
         return
-    import unweave.store
-
     rows = []
-    print(f"{unweave.store.machine()}; median of {args.rounds} processes each, {args.steps} steps timed in each\n")
-    print(f"{'method':10} {'batch':>5}   " + "   ".join(f"{name:>16}" for name in CONTENDERS) + "   faster than plain")
-    for method in args.methods:
-        for batch in args.batches:
-            found: dict[str, list[float]] = {name: [] for name in CONTENDERS}
-            for _ in range(args.rounds):
-                for name in CONTENDERS:
-                    found[name].append(measure(name, method, batch, args.steps))
-            medians = {name: statistics.median(values) for name, values in found.items()}
-            ratios = {name: medians["plain"] / medians[name] for name in CONTENDERS[1:]}
-            cells = "   ".join(f"{medians[name]:13.1f} ms" for name in CONTENDERS)
-            print(f"{method:10} {batch:5}   {cells}   {', '.join(f'{r:.2f}×' for r in ratios.values())}", flush=True)
-            for name in CONTENDERS:
-                rows.append(
-                    {
-                        "method": method,
-                        "batch": batch,
-                        "contender": name,
-                        "ms_per_step": round(medians[name], 2),
-                        "lowest": round(min(found[name]), 2),
-                        "highest": round(max(found[name]), 2),
-                        "ratio_to_plain": round(medians["plain"] / medians[name], 3),
-                        "rounds": args.rounds,
-                        "machine": unweave.store.machine(),
-                        "commit": unweave.store.environment()["commit"],
-                        "command": f"python benchmarks/step_time.py --rounds {args.rounds} --steps {args.steps}",
-                    }
-                )
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    print(f"{machine()}; medians of {args.rounds} processes, {args.steps} steps timed in each\n")
+    print(
+        f"{'method':12} {'batch':>5} {'device':6} {'pack':>4} {'precision':9} {'ms a step':>10} {'a model':>8} "
+        f"{'plain /':>8} {'GFLOP':>6} {'GB':>5} {'arithmetic':>10} {'memory':>6}"
+    )
+    for method, batch, device in product(args.methods, args.batches, args.devices):
+        settings = [(1, "plain")] if method in PLAIN else []
+        settings += list(product(args.packs, args.precisions))
+        found: dict[tuple[int, str], list[dict[str, float]]] = {each: [] for each in settings}
+        for _ in range(args.rounds):
+            for pack, precision in settings:
+                words = ["--child", method, str(batch), str(pack), device, precision, "--steps", str(args.steps)]
+                found[pack, precision].append(child(__file__, words))
+        middle = {
+            each: {key: statistics.median(o[key] for o in some) for key in some[0]} for each, some in found.items()
+        }
+        plain = middle.get((1, "plain"), {"seconds": float("nan")})["seconds"]
+        for (pack, precision), own in middle.items():
+            counted = work(described(method, batch, "float32" if precision == "plain" else precision))
+            flops, moved = (pack * count for count in counted)
+            seconds = own["seconds"]
+            times = [each["seconds"] for each in found[pack, precision]]
+            row = {
+                "method": method,
+                "batch": batch,
+                "pack": pack,
+                "device": device,
+                "precision": precision,
+                "ms_per_step": round(1e3 * seconds, 3),
+                "ms_per_model_step": round(1e3 * seconds / pack, 3),
+                "lowest": round(1e3 * min(times), 3),
+                "highest": round(1e3 * max(times), 3),
+                "ratio_to_plain": round(plain * pack / seconds, 3),
+                "gflop": round(flops / 1e9, 3),
+                "gbyte": round(moved / 1e9, 3),
+                "ceiling_gflops": round(own["arithmetic"] / 1e9, 1),
+                "ceiling_gbytes": round(own["memory"] / 1e9, 1),
+                "share_of_arithmetic": round(flops / seconds / own["arithmetic"], 3),
+                "share_of_memory": round(moved / seconds / own["memory"], 3),
+                "rounds": args.rounds,
+            }
+            rows.append(row)
+            print(
+                f"{method:12} {batch:5} {device:6} {pack:4} {precision:9} {1e3 * seconds:10.2f} "
+                f"{1e3 * seconds / pack:8.2f} {row['ratio_to_plain']:7.2f}× {row['gflop']:6.2f} {row['gbyte']:5.2f} "
+                f"{row['share_of_arithmetic']:10.0%} {row['share_of_memory']:6.0%}",
+                flush=True,
+            )
+    command = f"python benchmarks/step_time.py --rounds {args.rounds} --steps {args.steps}"
+    command += f" --methods {' '.join(args.methods)} --batches {' '.join(map(str, args.batches))}"
+    command += f" --packs {' '.join(map(str, args.packs))} --devices {' '.join(args.devices)}"
+    keep(args.out, rows, f"{command} --precisions {' '.join(args.precisions)}")
 
 
 if __name__ == "__main__":
