@@ -105,10 +105,9 @@ def steady(steps: int, device: str) -> list[dict[str, Any]]:
     parts = [rows[1 + k * (len(rows) - 1) // 5 : 1 + (k + 1) * (len(rows) - 1) // 5] for k in range(5)]
     for part in parts:
         some = {key: statistics.median(row[key] for row in part) for key in ("processor_ms", "wall_ms", "memory_mb")}
-        print(
-            f"steps {part[0]['step'] - every:7,} to {part[-1]['step']:7,}  {some['processor_ms']:.3f} ms on the processor  "
-            f"{some['wall_ms']:.3f} ms on the wall  {some['memory_mb']:.1f} MB"
-        )
+        which = f"steps {part[0]['step'] - every:7,} to {part[-1]['step']:7,}"
+        clocks = f"{some['processor_ms']:.3f} ms on the processor  {some['wall_ms']:.3f} ms on the wall"
+        print(f"{which}  {clocks}  {some['memory_mb']:.1f} MB", flush=True)
     first, last = (statistics.median(row["processor_ms"] for row in part) for part in (parts[0], parts[-1]))
     grown = rows[-1]["memory_mb"] - rows[len(rows) // 10]["memory_mb"]
     print(f"last fifth against first: {last / first:.3f}; memory after the first tenth: {grown:+.2f} MB")
