@@ -45,17 +45,19 @@ class Sprites(Dataset[Tensor]):
 
 def one(contender: str, method: str, batch: int, steps: int) -> dict[str, float]:
     """Seconds a step and bytes of one contender, in this process."""
-    from unweave import Conv, Experiment
-    from unweave.engine.train import opened
+    from unweave import Conv, DSprites, Experiment
 
     name, _, setting = contender.partition(" ")
     experiment = Experiment(
         method, "dsprites", network=Conv("standard"), batch=batch, steps=8 + steps, precision=setting or "float32"
     ) if name == "unweave" else None  # fmt: skip
-    images = opened(Experiment("vae", "dsprites").complete().data, None, torch.device("cpu"))
+    images = DSprites().open()
     if experiment is not None:
         before = settled()
-        return {"seconds": of_training(experiment, steps, "cpu"), "memory": peak() - before}
+        return {
+            "seconds": of_training(experiment, steps, "cpu", images={DSprites(): images}),
+            "memory": peak() - before,
+        }
     rows = torch.randperm(images.rows)[:IMAGES].split(512)
     pixels = torch.cat([(images.batch(some, {}) * 255).to(torch.uint8) for some in rows])
     step = plain_step(method)

@@ -136,11 +136,10 @@ def work(experiment: Any) -> tuple[int, int]:
     Counted on a CPU from what is called: every operation reads its inputs and writes its outputs, as without fusing.
     """
     from unweave.engine.step import Alone
-    from unweave.engine.train import opened
 
     cpu = torch.device("cpu")
     full = experiment.complete()
-    learner = Alone(full, opened(full.data, None, cpu), cpu)
+    learner = Alone(full, full.data.open(None, cpu), cpu)
     learner.step(0)
     traffic = Traffic()
     with FlopCounterMode(display=False) as counter, traffic:

@@ -10,7 +10,6 @@ import torch
 from unweave.engine import Snapshot, pack, plan, train
 from unweave.engine.pack import sized
 from unweave.engine.plan import Cost, Group, free, measure, size
-from unweave.engine.train import opened
 from unweave.methods import BetaVAE
 from unweave.networks import MLP
 from unweave.testing import Dots
@@ -55,7 +54,7 @@ def test_a_model_that_does_not_fit_is_refused() -> None:
 def test_memory_is_that_of_parameters_and_of_what_the_gradients_need() -> None:
     """One hidden layer on squares of 8 × 8: counted by hand from what each layer's gradient reads."""
     batch, pixels, hidden, latents, number = 64, 64, 8, 4, 8
-    found = measure([tiny(batch=batch)], opened(Dots(), None, CPU), CPU).memory
+    found = measure([tiny(batch=batch)], Dots().open(), CPU).memory
     parameters = hidden * (pixels + 1) + 2 * latents * (hidden + 1) + hidden * (latents + 1) + pixels * (hidden + 1)
     image = batch * pixels * number
     assert Dots().shape == (1, 8, 8)
@@ -88,9 +87,8 @@ def test_images_of_a_plan_are_not_opened_again(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Dots, "open", counted)
     one = tiny(data=Dots(0.125))
     found = plan(one, device="cpu")
-    list(train(one, every=99))
-    assert count == 1 and found.images[0].rows == Dots().rows
-    del found
+    list(train(one, every=99, images=found.images))
+    assert count == 1 and list(found.images) == [one.data]
     list(train(one, every=99))
     assert count == 2
 

@@ -72,7 +72,7 @@ def test_when_one_of_several_cannot_be_flushed_all_stay(
 
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(StoreError, match=r"cannot write .*: it refuses"):
-        write_all(dict.fromkeys(old, b"new"))
+        write_all(dict.fromkeys(old, b"new"), flush=old)
     monkeypatch.undo()
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == old
 
@@ -84,10 +84,14 @@ def test_several_are_moved_into_place_in_order_after_all_are_flushed(
     flush, move = os.fsync, Path.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (did.append("flush"), flush(handle)))
     monkeypatch.setattr(Path, "replace", lambda self, to: (did.append(to.name), move(self, to))[1])
-    write_all({tmp_path / "b": b"1", tmp_path / "a": b"2"})
+    both = {tmp_path / "b": b"1", tmp_path / "a": b"2"}
+    write_all(both, flush=both)
     assert did == ["flush", "flush", "b", "a", "flush"]
     did.clear()
-    write_all({tmp_path / "c": b"3"}, durable=False)
+    write_all(both, flush=[tmp_path / "a"])
+    assert did == ["flush", "b", "a", "flush"]
+    did.clear()
+    write_all({tmp_path / "c": b"3"})
     assert did == ["c"] and (tmp_path / "c").read_bytes() == b"3"
 
 

@@ -150,6 +150,17 @@ def test_a_trace_and_back(tmp_path: Path) -> None:
     assert folder.read_trace() == {"step": [], "total": []}
 
 
+def test_only_a_checkpoint_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, flushed = RunFolder(tmp_path), []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    folder.put(trace={"step": []}, status={"state": "running"})
+    assert not flushed
+    folder.put(checkpoint=checkpoint(), status={"state": "done"})
+    assert len(flushed) == 2  # the file, and the folder it was moved to
+    (tmp_path / "status.json").write_bytes(b"")
+    assert folder.read("status") == {}
+
+
 def test_files_put_together_are_those_put_one_by_one(tmp_path: Path) -> None:
     one, together = RunFolder(tmp_path / "one"), RunFolder(tmp_path / "together")
     table, status = {"step": [1.0], "total": [0.25]}, {"state": "done", "step": 3}
@@ -207,7 +218,7 @@ def test_a_note_that_cannot_be_written_leaves_no_lock(tmp_path: Path, monkeypatc
         raise StoreError("cannot write: full")
 
     folder = RunFolder(tmp_path)
-    monkeypatch.setattr("unweave.store.folder.write_json", refuse)
+    monkeypatch.setattr("unweave.store.folder.write_all", refuse)
     with pytest.raises(StoreError, match="full"), folder.lock():
         pass
     monkeypatch.undo()

@@ -100,7 +100,14 @@ def run(argv: Sequence[str]) -> int:
         console.say(_expectation(found))
     watch.expect(found.seconds)
     most = max((len(group.experiments) for group in found.groups), default=None)
-    how: dict[str, Any] = {"every": every, "device": device, "root": root, "out": out, "most": most}
+    how: dict[str, Any] = {
+        "every": every,
+        "device": device,
+        "root": root,
+        "images": found.images,
+        "out": out,
+        "most": most,
+    }
     with signals(watch):
         try:
             for one in train(todo, **how, stop=watch.stop, told=watch):

@@ -15,12 +15,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from unweave.data.base import Images
+from unweave.data.base import Dataset, Images
 from unweave.engine.cpu import keep_memory
 from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.pack import pack, sized
 from unweave.engine.step import Alone, Together
-from unweave.engine.train import opened, place
+from unweave.engine.train import place
 from unweave.types import UserError
 
 SHARE = 0.8
@@ -59,8 +59,8 @@ class Plan:
 
     groups: tuple[Group, ...]
     device: torch.device
-    images: tuple[Images, ...] = field(repr=False)
-    """Held open, so that a training that follows need not read them again."""
+    images: Mapping[Dataset, Images] = field(repr=False)
+    """The data sets, open: for ``train``, which then need not read them again."""
 
     @property
     def seconds(self) -> float:
@@ -106,11 +106,13 @@ def plan(
     together = where.type == "cuda" if lockstep is None else lockstep
     keep_memory()
     most = int(SHARE * free(where)) if memory is None else memory
-    groups, held = [], []
+    groups: list[Group] = []
+    opened: dict[Dataset, Images] = {}
     for members in pack(many):
-        images = opened(members[0].data, root, where)
-        held.append(images)
-        alone = measure(members[:1], images, where)
+        data = members[0].data
+        if data not in opened:
+            opened[data] = data.open(Path(root) if root else None, where)
+        alone = measure(members[:1], opened[data], where)
         costs = {1: alone}
         if alone.memory > most:
             raise UserError(
@@ -120,9 +122,9 @@ def plan(
         for some in sized(members, most // alone.memory if together else 1):
             left = max(one.steps - (begun or {}).get(one.key, 0) for one in some)
             if len(some) not in costs:
-                costs[len(some)] = measure(some, images, where)._replace(memory=len(some) * alone.memory)
+                costs[len(some)] = measure(some, opened[data], where)._replace(memory=len(some) * alone.memory)
             groups.append(Group(tuple(some), left, costs[len(some)]))
-    return Plan(tuple(groups), where, tuple(held))
+    return Plan(tuple(groups), where, opened)
 
 
 def measure(members: Sequence[Complete], images: Images, device: torch.device) -> Cost:

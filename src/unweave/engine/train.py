@@ -92,6 +92,7 @@ def train(
     every: int | Collection[int] | None = None,
     device: str | torch.device | None = None,
     root: Path | str | None = None,
+    images: dict[Dataset, Images] | None = None,
     out: Path | str | None = None,
     resume: bool = True,
     lockstep: bool | str | None = None,
@@ -99,7 +100,6 @@ def train(
     most: int | None = None,
     stop: Callable[[], bool] = lambda: False,
     told: Told = lambda experiments, step, terms: None,
-    opened: dict[Dataset, Images] | None = None,
 ) -> Iterator[Snapshot]:
     """Train experiments, pack by pack, yielding a snapshot of the pack every so many steps and at its end.
 
@@ -110,6 +110,8 @@ def train(
             ``OFTEN`` old.
         device: ``cpu``, ``cuda`` …; a GPU where there is one by default.
         root: folder with data files.
+        images: data sets that are open on the device already, as a ``Plan`` holds them; others are opened and
+            added.
         out: folder for run folders, ``out/<key>/``; nothing is written when None.
         resume: go on from a checkpoint in ``out``, and pass over what is done; else start afresh.
         lockstep: train packs in lockstep (True, or how: ``vmap``, ``products``, ``branches``), one model after the
@@ -120,7 +122,6 @@ def train(
         stop: asked between steps, or blocks; True ends the training with a last snapshot.
         told: called after every step, or block, with the pack's members, the steps taken and name -> (S,) values of the
             last step: for progress lines, so it must be quick.
-        opened: data sets that are open already; those it opens itself are added.
 
     Raises:
         UserError: anything that cannot be trained, before the first step.
@@ -143,7 +144,7 @@ def train(
     together = where.type == "cuda" if lockstep is None else bool(lockstep)
     in_blocks = where.type == "cuda" if blocks is None else blocks
     keep_memory()
-    opened = {} if opened is None else opened
+    images = {} if images is None else images
     for members in packs:
         with ExitStack() as stack:
             folders = {}
@@ -153,13 +154,13 @@ def train(
                 folders[one.key] = folder
             for start, cohort in _cohorts(members, folders, resume):
                 data = cohort[0].data
-                if data not in opened:
-                    images = data.open(Path(root) if root else None, where)
-                    opened[data] = on_card(images, where) if where.type == "cuda" else images
+                if data not in images:
+                    found = data.open(Path(root) if root else None, where)
+                    images[data] = on_card(found, where) if where.type == "cuda" else found
                 groups = list(sized(cohort, (most or len(cohort)) if together else 1))
                 for group in groups:
-                    learner = learner_of(group, opened[data], where, lockstep if together else False)
-                    if (yield from _run(learner, start, folders, every, in_blocks, stop, told, opened[data].source)):
+                    learner = learner_of(group, images[data], where, lockstep if together else False)
+                    if (yield from _run(learner, start, folders, every, in_blocks, stop, told, images[data].source)):
                         return
 
 

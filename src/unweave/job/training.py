@@ -152,7 +152,7 @@ def together(
         told(step / one.steps, seen[id(one)])
 
     for snapshot in train(
-        pending, every=every, device=device, root=root, out=out, lockstep=lockstep, told=tell, opened=known_data
+        pending, every=every, device=device, root=root, out=out, lockstep=lockstep, told=tell, images=known_data
     ):
         for member, one in enumerate(snapshot.experiments):
             if one.key not in works:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -25,18 +24,18 @@ def write(path: Path, content: bytes) -> None:
 
     A reader sees the old file or the new one, never a part. Raises StoreError when the disk is full or refuses.
     """
-    write_all({path: content})
+    write_all({path: content}, flush=[path])
 
 
-def write_all(contents: Mapping[Path, bytes], *, durable: bool = True) -> None:
-    """Write several files of one folder, then move them into place in the order given.
+def write_all(contents: Mapping[Path, bytes], *, flush: Collection[Path] = ()) -> None:
+    """Write several files, then move them into place in the order given.
 
-    Each is whole or as it was, and when one cannot be written all stay as they were. A disk takes about as long to
-    flush several files as one, so what is written at the same time is written together.
+    Each is whole or as it was, and when one cannot be written all stay as they were. Waiting for the disk takes far
+    longer than writing, so only what must outlast a power cut is waited for; other files may be empty after one.
 
     Args:
         contents: path -> bytes.
-        durable: whether it must outlast a power cut; a note about a living process need not.
+        flush: which of them wait for the disk, before they are moved and after.
 
     Raises:
         StoreError: the disk is full or refuses.
@@ -48,18 +47,16 @@ def write_all(contents: Mapping[Path, bytes], *, durable: bool = True) -> None:
         for folder in {path.parent for path in contents}:
             folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
-            files = []
             for path, content in contents.items():
-                files.append(opened.enter_context(parts[path].open("xb")))
-                files[-1].write(content)
-                files[-1].flush()
-            if durable:
-                _flush([file.fileno() for file in files])
+                file = opened.enter_context(parts[path].open("xb"))
+                file.write(content)
+                file.flush()
+                if path in flush:
+                    os.fsync(file.fileno())
         for path, part in parts.items():
             part.replace(path)
-        if durable:
-            for folder in {path.parent for path in contents}:
-                _sync_folder(folder)
+        for folder in {path.parent for path in flush}:
+            _sync_folder(folder)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error} (what was there is untouched)") from None
     finally:
@@ -73,9 +70,9 @@ def write_text(path: Path, text: str) -> None:
     write(path, text.encode())
 
 
-def write_json(path: Path, values: Any, *, durable: bool = True) -> None:
+def write_json(path: Path, values: Any) -> None:
     """Write JSON whole."""
-    write_all({path: as_json(values)}, durable=durable)
+    write(path, as_json(values))
 
 
 def as_json(values: Any) -> bytes:
@@ -152,15 +149,6 @@ def sweep(folder: Path) -> None:
     """Remove what writers that were killed left half-written; only for who holds the folder's lock."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
-
-
-def _flush(handles: Sequence[int]) -> None:
-    """Flush open files to the disk, several side by side: then the file system needs one commit, not one for each."""
-    if len(handles) == 1:
-        os.fsync(handles[0])
-        return
-    with ThreadPoolExecutor(len(handles)) as pool:
-        list(pool.map(os.fsync, handles))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -92,7 +92,7 @@ class RunFolder:
         try:
             sweep(self.path)
             who = {"process": os.getpid(), "host": socket.gethostname(), "since": now()}
-            write_json(note, who, durable=False)
+            write_all({note: as_json(who)})
             yield
         finally:
             with suppress(OSError):
@@ -132,14 +132,14 @@ class RunFolder:
         **documents: Any,
     ) -> None:
         """Replace several of the folder's files at once, each whole: the trace, then the checkpoint, then the JSON
-        files in the order given. Far quicker than one after the other, which waits for the disk each time."""
+        files in the order given. Only the checkpoint waits for the disk: the others can be made from it again."""
         contents: dict[Path, bytes] = {}
         if trace is not None:
             contents[self.path / "trace.csv"] = _trace(trace)
         if checkpoint is not None:
             contents[self.checkpoint_path] = _checkpoint(checkpoint)
         contents |= {self.path / f"{name}.json": as_json(values) for name, values in documents.items()}
-        write_all(contents)
+        write_all(contents, flush=[self.checkpoint_path] if checkpoint is not None else [])
 
     def load(self) -> Checkpoint | None:
         """The checkpoint, None when there is none yet. Raises StoreError when it is damaged or from a newer version."""
@@ -177,12 +177,13 @@ class RunFolder:
         return self.path / "checkpoint.safetensors"
 
     def read(self, name: str) -> Any:
-        """One of the folder's JSON files (experiment, status, scores …) as a dictionary; {} when not there.
+        """One of the folder's JSON files (experiment, status, scores …) as a dictionary; {} when not there, or empty as
+        a power cut may leave it.
 
         Raises StoreError when it is damaged.
         """
         path = self.path / f"{name}.json"
-        found = read_json(path) if path.exists() else {}
+        found = read_json(path) if path.exists() and path.stat().st_size else {}
         if not isinstance(found, dict):
             raise StoreError(f"cannot read {path}: damaged (it holds a {type(found).__name__}, not an object)")
         return found
