@@ -115,9 +115,11 @@ class Learner(ABC):
         """Fail members whose parameters, moments or memory are not finite: no checkpoint may be replaced by them."""
         kept = [("parameters", buffer) for group in self.groups for buffer in (group.flat, group.m, group.v)]
         for name, value in [*kept, *self.states().items()]:
-            # Zero times every number, added up: a number unless one of them was none, and far quicker than asking each.
-            sums = (value * 0).reshape(len(value), -1).sum(dim=1)
-            for member, whole in enumerate(torch.isfinite(sums).tolist()):
+            flat = value.reshape(len(value), -1)
+            # A sum is no number if one of its parts is none (or it is too large), and far quicker than asking each.
+            if bool(torch.isfinite(flat.sum(dim=1)).all()):
+                continue
+            for member, whole in enumerate(torch.isfinite(flat).all(dim=1).tolist()):
                 if not whole and self.failures[member] is None:
                     self.failures[member] = Failure(step, name)
 
