@@ -39,6 +39,8 @@ class Images(ABC):
     """Where the pixels come from, for the record: ``drawn`` or the file that was read."""
     factors: Factors | None = None
     """Names and sizes of what ``levels`` returns, if there is anything."""
+    streams: bool = False
+    """Whether pixels are read from a disk as they are asked for, so that it helps to say early which ones will be."""
 
     @property
     def resident(self) -> bool:
@@ -84,6 +86,11 @@ class Images(ABC):
     def noise(self, rows: int) -> Mapping[str, Draw]:
         """The nuisance noise that ``batch`` wants for so many rows; none by default."""
         return {}
+
+    def ahead(self, rows: Tensor) -> None:
+        """(N,) row numbers that ``batch`` will soon be asked for, all together; a set that ``streams`` begins to read
+        them. What ``batch`` returns does not depend on it."""
+        return
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class PartImages(Images):
         self.whole, self.chosen = whole, chosen
         self.factors, self.rows, self.source = whole.factors, len(chosen), whole.source
         self.table: Tensor | None = None
+        self.streams = whole.streams
 
     @property
     def resident(self) -> bool:
@@ -104,6 +105,7 @@ class PartImages(Images):
             first = self.whole.batch(self.chosen[:1], {})
             if first.numel() * self.rows <= HELD:
                 self.table = torch.cat([self.whole.batch(some, {}) for some in self.chosen.split(1024)])
+                self.streams = False
         return self.whole.batch(self.chosen[rows], draws) if self.table is None else self.table[rows]
 
     def levels(self, rows: Tensor) -> Tensor:
@@ -113,6 +115,11 @@ class PartImages(Images):
     def noise(self, rows: int) -> Mapping[str, Draw]:
         """That of the whole set."""
         return self.whole.noise(rows)
+
+    def ahead(self, rows: Tensor) -> None:
+        """The whole set begins to read them."""
+        if self.streams:
+            self.whole.ahead(self.chosen[rows.to(self.chosen.device)])
 
 
 @lru_cache(maxsize=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unweave.data.ahead import Ahead
 from unweave.data.base import Dataset, Images
 from unweave.data.factors import Factors
 from unweave.data.files import not_found
@@ -101,6 +103,8 @@ class StoredImages(Images):
         self.rows = len(table.pixels) if chosen is None else len(chosen)
         self.chosen = None if chosen is None else torch.from_numpy(chosen)
         self.card = table.on(device)
+        self.streams = self.card is None and isinstance(table.pixels, np.memmap)
+        self._ahead = Ahead(partial(_fetch, table.pixels, self.chosen, device.type == "cuda"))
         self.known: Tensor | None = None
         self._sorted: tuple[Tensor, Tensor] | None = None
         if table.levels is not None and factors is not None:
@@ -121,17 +125,14 @@ class StoredImages(Images):
                 rows = self.chosen[rows]
             found = self.card.index_select(0, rows)
         else:
-            rows = rows.cpu()
-            if bool(((rows < 0) | (rows >= self.rows)).any()):
-                raise IndexError(f"row numbers {rows.tolist()[:8]} …; allowed are 0 to {self.rows - 1}")
-            if self.chosen is not None:
-                rows = self.chosen[rows]
-            found = torch.from_numpy(np.take(self.table.pixels, rows.numpy(), axis=0))
-            if self.device.type == "cuda":
-                found = found.pin_memory()
-            found = found.to(self.device, non_blocking=True)
+            found = self._ahead.take(rows).to(self.device, non_blocking=True)
         pixels = found.permute(0, 3, 1, 2)
         return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+    def ahead(self, rows: Tensor) -> None:
+        """Begin to read (N,) rows from the disk."""
+        if self.streams:
+            self._ahead.begin(rows)
 
     def levels(self, rows: Tensor) -> Tensor:
         """(N,) row numbers -> (N, F) levels."""
@@ -163,6 +164,17 @@ class StoredImages(Images):
             words = ", ".join(str(one) for one in levels[missing[0]].tolist()[:12])
             raise UserError(f"no image has levels ({words}{', …' if levels.shape[1] > 12 else ''}); not all exist here")
         return order[place]
+
+
+def _fetch(pixels: NDArray[np.uint8], chosen: Tensor | None, pinned: bool, rows: Tensor) -> Tensor:
+    """(N,) row numbers -> (N, H, W, C) bytes; pinned: in memory that a card reads from by itself."""
+    count = len(pixels) if chosen is None else len(chosen)
+    if bool(((rows < 0) | (rows >= count)).any()):
+        raise IndexError(f"row numbers {rows.tolist()[:8]} …; allowed are 0 to {count - 1}")
+    if chosen is not None:
+        rows = chosen[rows]
+    found = torch.from_numpy(np.take(pixels, rows.numpy(), axis=0))
+    return found.pin_memory() if pinned else found
 
 
 def missing(data: Dataset, root: Path | None) -> UserError:

@@ -208,11 +208,25 @@ class ScreamDSprites(Variant):
         return ScreamImages(shapes, self.shape, *backdrop(self.picture, root, self.shape), device)
 
 
-class ColorImages(Images):
+class VariantImages(Images):
+    """Opened shapes with something added to them."""
+
+    shapes: Images
+
+    def levels(self, rows: Tensor) -> Tensor:
+        """(N,) row numbers -> (N, F) levels of the shapes."""
+        return self.shapes.levels(rows)
+
+    def ahead(self, rows: Tensor) -> None:
+        """The shapes are begun to be read."""
+        self.shapes.ahead(rows)
+
+
+class ColorImages(VariantImages):
     """Shapes times a colour."""
 
     def __init__(self, shapes: Images) -> None:
-        self.shapes = shapes
+        self.shapes, self.streams = shapes, shapes.streams
         self.factors, self.rows, self.source = shapes.factors, shapes.rows, shapes.source
 
     @property
@@ -226,20 +240,16 @@ class ColorImages(Images):
         shapes = self.shapes.batch(rows, draws)
         return shapes * (0.5 + 0.5 * colour.to(shapes))[:, :, None, None]
 
-    def levels(self, rows: Tensor) -> Tensor:
-        """(N,) row numbers -> (N, F) levels of the shapes."""
-        return self.shapes.levels(rows)
-
     def noise(self, rows: int) -> Mapping[str, Draw]:
         """``colour``, three uniform numbers an image, and what the shapes want."""
         return {**self.shapes.noise(rows), "colour": Draw((rows, CHANNELS), "uniform")}
 
 
-class NoisyImages(Images):
+class NoisyImages(VariantImages):
     """Shapes plus noise."""
 
     def __init__(self, shapes: Images, shape: tuple[int, int, int]) -> None:
-        self.shapes, self.shape = shapes, shape
+        self.shapes, self.shape, self.streams = shapes, shape, shapes.streams
         self.factors, self.rows, self.source = shapes.factors, shapes.rows, shapes.source
 
     @property
@@ -253,22 +263,18 @@ class NoisyImages(Images):
         shapes = self.shapes.batch(rows, draws)
         return noise.to(shapes).add_(0.5).mul_(1 / 256).add_(shapes).clamp_(max=1)
 
-    def levels(self, rows: Tensor) -> Tensor:
-        """(N,) row numbers -> (N, F) levels of the shapes."""
-        return self.shapes.levels(rows)
-
     def noise(self, rows: int) -> Mapping[str, Draw]:
         """``noise``, a byte for every pixel and channel, and what the shapes want."""
         return {**self.shapes.noise(rows), "noise": Draw((rows, *self.shape), "bytes")}
 
 
-class ScreamImages(Images):
+class ScreamImages(VariantImages):
     """Shapes as the negative of crops of a picture (3, H, W)."""
 
     def __init__(
         self, shapes: Images, shape: tuple[int, int, int], picture: Tensor, source: str, device: torch.device
     ) -> None:
-        self.shapes = shapes
+        self.shapes, self.streams = shapes, shapes.streams
         self.factors, self.rows, self.source = shapes.factors, shapes.rows, f"{shapes.source}, on {source}"
         _, height, width = shape
         # Views of every crop (nothing is copied): (top, left, 3, H, W).
@@ -287,10 +293,6 @@ class ScreamImages(Images):
         top, left = torch.minimum((crop.to(shapes) * self.places).long(), self.places - 1).unbind(1)
         behind = self.crops[top, left].add_(tint.to(shapes)[:, :, None, None]).mul_(0.5)
         return torch.lerp(behind, 1 - behind, shapes)
-
-    def levels(self, rows: Tensor) -> Tensor:
-        """(N,) row numbers -> (N, F) levels of the shapes."""
-        return self.shapes.levels(rows)
 
     def noise(self, rows: int) -> Mapping[str, Draw]:
         """``crop`` and ``tint``, two and three uniform numbers an image, and what the shapes want."""

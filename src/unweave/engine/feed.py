@@ -36,15 +36,29 @@ class Feed:
             for stream in (("order", "order y") if method.views == "two" else ("order",))
         ]
         self.partners = Partners(images, method.changes, device) if method.views == "pair" else None
+        self._next: tuple[int, Tensor, Tensor | None] | None = None
 
     def batch(self, step: int) -> Batch:
         """The batch of one step."""
-        rows = self.orders[0].at(step)
+        rows, other = self._rows(step)
         x = self._images(rows, step, "x")
-        y = x if (other := self._second(rows, step)) is None else self._images(other, step, "y")
+        y = x if other is None else self._images(other, step, "y")
+        if self.images.streams:
+            # What the next step is shown depends on its number only, so it can be read while this one is trained.
+            self._next = step + 1, *self._rows(step + 1)
+            for soon in self._next[1:]:
+                if soon is not None:
+                    self.images.ahead(soon)
         noise = {name: self._draw(what, step, f"noise {name}") for name, what in self.noise.items()}
         labels = self.images.levels(rows)
         return Batch(x, y, labels, noise, torch.tensor(step, device=self.device), self.images.rows)
+
+    def _rows(self, step: int) -> tuple[Tensor, Tensor | None]:
+        """Row numbers of the images of a step, and of the second view, if there is one."""
+        if self._next is not None and self._next[0] == step:
+            return self._next[1:]
+        rows = self.orders[0].at(step)
+        return rows, self._second(rows, step)
 
     def _second(self, rows: Tensor, step: int) -> Tensor | None:
         """Row numbers of the second view, if there is one: the next of another order, or the rows' partners."""
