@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from unweave.data import Shapes3D, shapes3d
+from unweave.data.cache import Piece
 from unweave.data.scene import hexagons, lanczos, maps, room, solids
 from unweave.testing import check_dataset
 from unweave.types import UserError
@@ -285,17 +286,27 @@ def test_published_labels():
     assert values[3][[0, 7]].tolist() == [0.75, 1.25] and values[5][[0, 7, 14]].tolist() == [-30, 0, 30]
 
 
-def test_published_layout_is_read(write, small, monkeypatch, device):
+def read(path):
+    return np.concatenate([piece.images for piece in shapes3d.pieces(path, SMALL)])
+
+
+def test_published_layout_is_read(write, small, monkeypatch, device, tmp_path):
     path = write(small)
-    assert np.array_equal(shapes3d.read(path, SMALL), small["images"])
-    real = shapes3d.read
-    monkeypatch.setattr(shapes3d, "read", lambda path: real(path, SMALL))
+    assert np.array_equal(read(path), small["images"])
+    for start in (1, 47):
+        rest = list(shapes3d.pieces(path, SMALL, start))
+        assert np.array_equal(np.concatenate([piece.images for piece in rest]), small["images"][start:])
+        assert rest[-1].done == len(small["images"])
+    monkeypatch.setattr(shapes3d, "SIZES", SMALL)
+    monkeypatch.setenv("UNWEAVE_CACHE", str(tmp_path / "cache"))
+    assert Shapes3D().prepare(path.parent) == next((tmp_path / "cache").glob("shapes3d-????????????????"))
+    assert Shapes3D().prepare() is None
     images = Shapes3D().open(path.parent, device)
     assert images.source == str(path) and Shapes3D().find(path.parent) == path
     pixels = images.batch(torch.tensor([3, 0, 3], device=device), {})
     assert pixels.shape == (3, 3, 64, 64) and pixels.dtype == torch.float32 and pixels.is_contiguous()
     assert np.array_equal(levels_of(pixels).cpu().permute(0, 2, 3, 1).numpy(), small["images"][[3, 0, 3]])
-    assert images.levels(torch.tensor([61])).tolist() == [[0, 0, 0, 1, 0, 1]]
+    assert images.levels(torch.tensor([19])).tolist() == [[0, 1, 0, 1, 0, 1]]
     assert Shapes3D().open(path.parent, device).table is images.table  # read once
     assert Shapes3D().open(device=device).source.startswith("drawn")
 
@@ -337,7 +348,7 @@ def test_another_content_is_refused(write, small, kind):
     change, message = BAD[kind]
     path = write(change(small))
     with pytest.raises(UserError, match=message) as error:
-        shapes3d.read(path, SMALL)
+        read(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
@@ -356,14 +367,6 @@ def test_a_small_file_is_not_the_published_one(write, small):
         Shapes3D().open(write(small).parent)
 
 
-def test_too_little_memory_is_said_before_it_is_asked_for(write, small, monkeypatch):
-    path = write(small)
-    assert shapes3d.memory() > 1e9
-    monkeypatch.setattr(shapes3d, "memory", lambda: 5e5)
-    with pytest.raises(UserError, match=r"need 0\.0 GB of memory, this machine has 0\.0; without the file"):
-        shapes3d.read(path, SMALL)
-
-
 def test_check_compares_a_file_with_the_drawn_set(tmp_path, monkeypatch):
     """On the first 15 images, as if they were all."""
     monkeypatch.setattr(Shapes3D, "rows", property(lambda self: 15))
@@ -376,7 +379,8 @@ def test_check_compares_a_file_with_the_drawn_set(tmp_path, monkeypatch):
     path = tmp_path / "3dshapes.h5"
     for shift, expected in ((1, "1.00 of 255 from the drawn ones on average"), (9, None)):
         path.write_bytes(b"x" * shift)
-        monkeypatch.setattr(shapes3d, "read", lambda path, shift=shift: drawn ^ np.uint8(shift))
+        other = Piece(drawn ^ np.uint8(shift), 15)
+        monkeypatch.setattr(shapes3d, "pieces", lambda path, sizes, start, other=other: [other])
         if expected is None:
             with pytest.raises(UserError, match="another data set"):
                 Shapes3D().check(tmp_path)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
-from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -16,9 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unweave.data.base import Dataset, Images
+from unweave.data.cache import Piece, Recipe, Tell, prepare, verify
 from unweave.data.factors import Factors
 from unweave.data.files import Array, blocks, sha256
 from unweave.data.scene.maps import CHANNELS, GEOMETRIES, SIZES, WIDTH, maps
+from unweave.data.stored import StoredImages, Table, shared, state
 from unweave.types import Reference, UserError
 
 FILE_SHA256 = "0a0f6ed98baff276a50f3a081a7434d788da63cb135a98189b2a5b5769be1785"
@@ -39,9 +40,6 @@ BURGESS = Reference(
     2018,
     "https://github.com/google-deepmind/3d-shapes",
 )
-
-_read: WeakValueDictionary[tuple[str, int, int, str], Tensor] = WeakValueDictionary()
-"""Images of files per path, time of change, size and device."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +77,23 @@ class Shapes3D(Dataset):
         """480,000."""
         return self.factors.count
 
-    def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
-        """The published ``3dshapes.h5`` under ``root`` or ``root/shapes3d``, verified and read; else drawn.
+    def prepare(self, root: Path | None = None, tell: Tell | None = None) -> Path | None:
+        """Verify the published file and unpack it into a cache (5.9 GB), where there is one."""
+        path = self.find(root)
+        return None if path is None else prepare(self._recipe(path), tell).folder
 
-        Reading takes 5.9 GB of memory on the device. Drawing takes 118 MB; on the CPU each geometry is worked out when
-        it is first asked for, on another device all are put there now.
+    def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
+        """The published ``3dshapes.h5`` under ``root`` or ``root/shapes3d``, verified and unpacked; else drawn.
+
+        Unpacked images are mapped from the disk, 5.9 GB of them. Drawing takes 118 MB of memory; on the CPU each
+        geometry is worked out when it is first asked for, on another device all are put there now.
         """
         path = self.find(root)
         if path is None:
             return DrawnImages(self.factors, torch.device(device))
-        return StoredImages(self.factors, torch.device(device), path)
+        cache = prepare(self._recipe(path))
+        table = shared([cache.folder / "images.npy"], self.name, lambda: Table(cache.images))
+        return StoredImages(table, self.factors, str(path), torch.device(device))
 
     def check(self, root: Path | None = None) -> list[str]:
         """Draws the whole set and compares it with its fingerprint, and a published file, if there is one, with it.
@@ -111,7 +116,9 @@ class Shapes3D(Dataset):
         path = self.find(root)
         if path is None:
             return [*lines, "no published file found: the drawn set is used"]
-        stored, rows = StoredImages(self.factors, torch.device("cpu"), path), torch.arange(0, self.rows, EVERY)
+        cache = prepare(self._recipe(path))
+        verify(cache)
+        stored, rows = self.open(root), torch.arange(0, self.rows, EVERY)
         apart = _apart(stored, images, rows)
         if apart > TOLERATED:
             raise UserError(
@@ -123,6 +130,10 @@ class Shapes3D(Dataset):
             f"{path}: {self.rows:,} images, labels as published, {apart:.2f} of 255 from the drawn ones on average",
             f"{path}: sha256 {'as published' if same else 'not that of the published file'}",
         ]
+
+    def _recipe(self, path: Path) -> Recipe:
+        shape = (WIDTH, WIDTH, CHANNELS)
+        return Recipe(self.name, {"file": state(path)}, self.rows, shape, partial(pieces, path, SIZES))
 
 
 class DrawnImages(Images):
@@ -151,36 +162,6 @@ class DrawnImages(Images):
         return self.factors.levels(rows)
 
 
-class StoredImages(Images):
-    """The published file's images in memory, 480,000 × 12,288 bytes."""
-
-    factors: Factors
-
-    def __init__(self, factors: Factors, device: torch.device, path: Path) -> None:
-        self.factors, self.rows, self.source = factors, factors.count, str(path)
-        state = path.stat()
-        key = (str(path.resolve()), state.st_mtime_ns, state.st_size, str(device))
-        table = _read.get(key)
-        if table is None:
-            _read[key] = table = torch.from_numpy(read(path)).to(device)
-        self.table = table
-
-    @property
-    def resident(self) -> bool:
-        """Always: the table is on the device."""
-        return True
-
-    def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
-        """(N,) row numbers -> (N, 3, 64, 64) float32, whole levels of 255; ``draws`` is not used."""
-        rows = rows.to(self.table.device)
-        pixels = self.table.index_select(0, rows).permute(0, 3, 1, 2)
-        return pixels.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
-
-    def levels(self, rows: Tensor) -> Tensor:
-        """(N,) row numbers -> (N, 6) levels."""
-        return self.factors.levels(rows)
-
-
 def values(sizes: tuple[int, ...] = SIZES) -> list[NDArray[np.float64]]:
     """What the published labels say for each level of each factor: hues, scales, shapes, degrees."""
     hues = [np.linspace(0.0, 0.9, 10)[:size] for size in sizes[:3]]
@@ -191,46 +172,32 @@ def values(sizes: tuple[int, ...] = SIZES) -> list[NDArray[np.float64]]:
     return [*hues, scale, shape, orientation]
 
 
-def read(path: Path, sizes: tuple[int, ...] = SIZES) -> NDArray[np.uint8]:
-    """A file laid out as the published one, verified -> (N, 64, 64, 3) images.
+def pieces(path: Path, sizes: tuple[int, ...] = SIZES, start: int = 0) -> Iterator[Piece]:
+    """A file laid out as the published one: its images from the ``start``-th on, when all its labels are verified.
 
     Args:
         path: ``.h5`` with ``images`` and ``labels``.
         sizes: levels per factor; the published ones unless a smaller file of the same layout is read.
 
     Raises:
-        UserError: missing arrays, other shapes, number types or labels, damage, or too little memory.
+        UserError: missing arrays, other shapes, number types or labels, damage.
     """
     count = int(np.prod(sizes))
-    known, start = values(sizes), 0
+    known, done = values(sizes), 0
     for block in blocks(path, Array("labels", (count, len(sizes)), ("float64", "float32"))):
-        levels = np.unravel_index(np.arange(start, start + len(block)), sizes)
+        levels = np.unravel_index(np.arange(done, done + len(block)), sizes)
         expected = np.stack([column[k] for column, k in zip(known, levels, strict=True)], axis=1)
         wrong = ~np.isclose(block, expected, rtol=0, atol=1e-4).all(axis=1)
         if wrong.any():
             raise UserError(
-                f"{path}: 'labels' differ from the published order of images at row {start + wrong.argmax()}"
+                f"{path}: 'labels' differ from the published order of images at row {done + wrong.argmax()}"
             )
-        start += len(block)
-    wanted = count * WIDTH * WIDTH * CHANNELS
-    if wanted > memory():
-        raise UserError(
-            f"{path}: its images need {wanted / 1e9:.1f} GB of memory, this machine has {memory() / 1e9:.1f}; "
-            "without the file in the data root the set is drawn in 118 MB"
-        )
-    images, start = np.empty((count, WIDTH, WIDTH, CHANNELS), dtype=np.uint8), 0
-    for block in blocks(path, Array("images", images.shape, ("uint8",))):
-        images[start : start + len(block)] = block
-        start += len(block)
-    return images
-
-
-def memory() -> float:
-    """Bytes of memory in this machine; without end where it cannot be asked."""
-    try:
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
+        done += len(block)
+    done = 0
+    for block in blocks(path, Array("images", (count, WIDTH, WIDTH, CHANNELS), ("uint8",))):
+        done += len(block)
+        if done > start:
+            yield Piece(block[-(done - start) :], done)
 
 
 def _levels(pixels: Tensor) -> NDArray[np.uint8]:
