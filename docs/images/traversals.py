@@ -1,4 +1,4 @@
-"""Traversals of a run as a picture: the README's, from the run that `make run` trained, and that of docs/data/shapes3d.md:
+"""Traversals of a run as a picture: the README's, from what `make run` trained, and that of docs/data/shapes3d.md:
 
     python docs/images/traversals.py runs/<key> docs/images/devae-dsprites.png
     python docs/images/traversals.py runs/<key> docs/images/beta-vae-shapes3d.png 9

@@ -3,6 +3,7 @@
 from unweave.data import DATASETS as DATASETS
 from unweave.data import KMNIST as KMNIST
 from unweave.data import MNIST as MNIST
+from unweave.data import ArrayFile as ArrayFile
 from unweave.data import Cars3D as Cars3D
 from unweave.data import CelebA as CelebA
 from unweave.data import Chairs3D as Chairs3D
@@ -16,6 +17,7 @@ from unweave.data import Factors as Factors
 from unweave.data import FashionMNIST as FashionMNIST
 from unweave.data import Folder as Folder
 from unweave.data import HeldOut as HeldOut
+from unweave.data import HuggingFace as HuggingFace
 from unweave.data import Images as Images
 from unweave.data import MNISTRotation as MNISTRotation
 from unweave.data import MPI3DComplex as MPI3DComplex

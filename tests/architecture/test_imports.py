@@ -32,7 +32,7 @@ LAYERS = (
 )
 """From low to high. A part may import what lies lower, and itself."""
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
-HEAVY = ("tyro", "duckdb", "h5py", "matplotlib", "ray", "sklearn", "scipy", "pandas", "PIL", "torchvision")
+HEAVY = ("tyro", "duckdb", "h5py", "matplotlib", "ray", "sklearn", "scipy", "pandas", "PIL", "torchvision", "datasets")
 """What is imported inside the function that needs it."""
 
 

@@ -54,7 +54,7 @@ def test_pictures_left_out_may_stand_in_it(tmp_path: Path) -> None:
         ("file,a,a\na.png,1,1\n", "each once"),
         ("file,a,\na.png,1,1\n", "each once"),
         ("file," + ",".join(f"f{k}" for k in range(65)) + "\n", "1 to 64 factors"),
-        (GOOD.replace("d.png", "e.png"), "line 4: no picture 'e.png' in the folder"),
+        (GOOD.replace("d.png", "e.png"), "line 4: no picture 'e.png' here"),
         (GOOD.replace("d.png", "a.png"), "line 4: picture 'a.png' a second time"),
         (GOOD.replace("d.png,9.0,x\n", ""), "no line for 1 pictures, 'd.png' among them"),
         (GOOD.replace("9.0,x", "9.0"), "line 4 has 2 columns; expected 3"),

@@ -52,7 +52,10 @@ def test_what_is_said(text: str, wanted: Dataset) -> None:
 @pytest.mark.parametrize(
     "text, why",
     [
-        ("trangle", r"unknown data set 'trangle' — did you mean 'triangle'\? \(allowed: .*, or a folder of pictures\)"),
+        (
+            "trangle",
+            r"unknown data set 'trangle' — did you mean 'triangle'\? \(allowed: .*, or a folder of pictures, .*\)",
+        ),
         ("trangle:noisy", "did you mean 'triangle'"),
         ("", "unknown data set ''"),
         (":train", "unknown data set ''"),

@@ -15,6 +15,7 @@ from unweave.cli.console import Console, Failed, clock
 from unweave.cli.options import HELP, names, options_known, parse, value_of
 from unweave.cli.watch import Job, Watch, signals
 from unweave.data import DATASETS, Dataset, dataset
+from unweave.data.words import OWN
 from unweave.engine import Complete, Experiment, Plan, plan, train
 from unweave.engine.cpu import default_precision
 from unweave.engine.experiment import preset_for
@@ -37,8 +38,8 @@ class Options:
     """What every method takes besides its own fields.
 
     Args:
-        data: the data set, one of `unweave data list`, or a folder of pictures; then steps, such as dsprites:train or
-            photos:grey:size=32.
+        data: the data set, one of `unweave data list`, or a folder of pictures or a file of images (.npy, .npz,
+            .parquet); then steps, such as dsprites:train or photos:grey:size=32.
         steps: optimiser steps.
         batch: images a step.
         latents: D, the size of a code.
@@ -136,7 +137,7 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
         options_known([*names(METHODS[name]), *names(Options)], rest)
     data = value_of("data", rest)
     if data is None and not any(word in HELP for word in rest):
-        raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}, or a folder of pictures")
+        raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}, or {OWN}")
     kind = METHODS[name]
     images = dataset(data) if data else None
     preset = preset_for(kind, images.name if images else "")

@@ -17,6 +17,7 @@ from unweave.data.factors import Factors as Factors
 from unweave.data.fashion_mnist import FashionMNIST as FashionMNIST
 from unweave.data.files import data_root as data_root
 from unweave.data.folder import Folder as Folder
+from unweave.data.hugging_face import HuggingFace as HuggingFace
 from unweave.data.kmnist import KMNIST as KMNIST
 from unweave.data.mnist import MNIST as MNIST
 from unweave.data.mnist_rotation import MNISTRotation as MNISTRotation
@@ -24,6 +25,7 @@ from unweave.data.mpi3d import MPI3DComplex as MPI3DComplex
 from unweave.data.mpi3d import MPI3DReal as MPI3DReal
 from unweave.data.mpi3d import MPI3DRealistic as MPI3DRealistic
 from unweave.data.mpi3d import MPI3DToy as MPI3DToy
+from unweave.data.own_array import ArrayFile as ArrayFile
 from unweave.data.own_sprites import Sprites as Sprites
 from unweave.data.shapes3d import Shapes3D as Shapes3D
 from unweave.data.smallnorb import SmallNORB as SmallNORB
@@ -38,7 +40,7 @@ from unweave.data.variants import Noisy as Noisy
 from unweave.data.variants import NoisyDSprites as NoisyDSprites
 from unweave.data.variants import Scream as Scream
 from unweave.data.variants import ScreamDSprites as ScreamDSprites
-from unweave.data.words import spoken
+from unweave.data.words import own, spoken
 from unweave.names import known
 
 DATASETS: Mapping[str, type[Dataset]] = {
@@ -73,6 +75,8 @@ WRAPPERS: Mapping[str, type[Dataset]] = {
     "noisy": Noisy,
     "scream": Scream,
     "folder": Folder,
+    "array": ArrayFile,
+    "hugging-face": HuggingFace,
 }
 """Data sets made of another one or of the user's files, which have no default settings."""
 
@@ -80,7 +84,7 @@ WRAPPERS: Mapping[str, type[Dataset]] = {
 def dataset(given: str | Path | Dataset) -> Dataset:
     """A data set in words, as ``--data`` takes it (see ``data.words``); a ``Dataset`` itself passes through.
 
-    A name gives the set with its default settings, a folder's path the pictures in it.
+    A name gives the set with its default settings, a path the pictures in that folder, or the images in that file.
 
     Raises:
         UserError: an unknown name, or neither.
@@ -93,7 +97,8 @@ def dataset(given: str | Path | Dataset) -> Dataset:
     if isinstance(given, Dataset):
         return given
     if isinstance(given, Path):
-        return Folder(given.expanduser().absolute())
+        path = given.expanduser().absolute()
+        return own(path) or Folder(path)
     if not isinstance(given, str):
         known(given, DATASETS, "data set")
     return spoken(given, DATASETS)

@@ -20,7 +20,7 @@ from unweave.data.cache import Cache, Piece, Recipe, Tell, prepare, prepared, ve
 from unweave.data.factors import Factors
 from unweave.data.formats.anyfile import FITS, SUFFIXES, Broken, Look, image_of
 from unweave.data.labels import read_labels
-from unweave.data.stored import StoredImages, Table, shared
+from unweave.data.stored import StoredImages, Table, in_order, shared
 from unweave.names import known
 from unweave.types import UserError
 
@@ -112,7 +112,7 @@ class Folder(Dataset):
         """Decode the pictures, unless that is done, and say which could not be used."""
         _, cache = self._decoded(tell)
         if cache.notes and tell is not None:
-            tell(f"{self.path}: {_some(cache.notes)}")
+            tell(f"{self.path}: {some(cache.notes)}")
         return cache.folder
 
     def describe(self, root: Path | None = None) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Folder(Dataset):
         source = f"{self.path}, {len(cache.images):,} pictures{left}"
         table = shared(files, (self, "folder"), make)
         factors = self.factors
-        order = None if factors is None else _in_order(table, factors)
+        order = None if factors is None else in_order(table, factors)
         return StoredImages(table, factors, source, torch.device(device), order)
 
     def check(self, root: Path | None = None) -> list[str]:
@@ -162,7 +162,7 @@ class Folder(Dataset):
         cache = prepared(recipe) or prepare(recipe, tell)
         if cache.notes and not self.skip_broken:
             raise UserError(
-                f"{self.path}: {_some(cache.notes)}; allowed: pictures that can be read, or skip_broken (with --data: "
+                f"{self.path}: {some(cache.notes)}; allowed: pictures that can be read, or skip_broken (with --data: "
                 f"{self.path}:skip-broken) to leave these out"
             )
         return listing, cache
@@ -222,30 +222,22 @@ def decoded(path: Path, names: tuple[str, ...], look: Look, start: int) -> Itera
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "decode") as pool:
         for first in range(start, len(names), AT_ONCE):
-            some = names[first : first + AT_ONCE]
+            these = names[first : first + AT_ONCE]
             # Pillow warns of oddities in files that it reads all the same. Here, as filters belong to no thread.
             with warnings.catch_warnings(action="ignore"):
-                found = list(pool.map(one, some))
+                found = list(pool.map(one, these))
             images = [image for image in found if not isinstance(image, str)]
             notes = [
-                f"picture {first + place + 1}, {some[place]}: {why}"
+                f"picture {first + place + 1}, {these[place]}: {why}"
                 for place, why in enumerate(found)
                 if isinstance(why, str)
             ]
             stacked = np.stack(images) if images else np.empty((0, *look.shape), np.uint8)
-            yield Piece(stacked, first + len(some), tuple(notes))
+            yield Piece(stacked, first + len(these), tuple(notes))
 
 
-def _in_order(table: Table, factors: Factors) -> NDArray[np.int64] | None:
-    """Rows by their levels where every combination has exactly one picture, as for every full set; else as named."""
-    if table.levels is None or len(table.pixels) != factors.count:
-        return None
-    index = np.ravel_multi_index(tuple(table.levels.T), factors.sizes)
-    order = np.argsort(index, kind="stable")
-    return order if np.array_equal(index[order], np.arange(factors.count)) else None
-
-
-def _some(notes: tuple[str, ...]) -> str:
+def some(notes: tuple[str, ...]) -> str:
+    """How many pictures are broken, and what is said of the first few."""
     more = f"; and {len(notes) - SHOWN:,} more" if len(notes) > SHOWN else ""
     return f"{len(notes):,} broken pictures: {'; '.join(notes[:SHOWN])}{more}"
 

@@ -23,7 +23,9 @@ FILE = "file"
 """Name of the column that says which picture a line is about."""
 
 
-def read_labels(path: Path, names: Sequence[str], without: Sequence[str] = ()) -> tuple[Factors, NDArray[np.int64]]:
+def read_labels(
+    path: Path, names: Sequence[str], without: Sequence[str] = (), column: str = FILE
+) -> tuple[Factors, NDArray[np.int64]]:
     """Factors and levels (N, F) of pictures, from a CSV file with a column ``file`` and one column a factor.
 
     A factor's levels are its different values, in the order of numbers where all are numbers, else in that of texts.
@@ -32,16 +34,18 @@ def read_labels(path: Path, names: Sequence[str], without: Sequence[str] = ()) -
         path: the table, UTF-8, separated by commas (or semicolons or tabs, if its first line is).
         names: of the pictures, in order; each must be in the table.
         without: names that may be in the table and are passed over.
+        column: what the column of names is called.
 
     Raises:
         UserError: one line that names the table and what is wrong with it.
     """
     header, lines = _table(path)
-    if FILE not in header or len(set(header)) < len(header) or not 2 <= len(header) <= MOST + 1 or "" in header:
+    if column not in header or len(set(header)) < len(header) or not 2 <= len(header) <= MOST + 1 or "" in header:
         raise UserError(
-            f"{path}: columns {', '.join(map(repr, header[:8]))}; allowed: {FILE!r} and 1 to {MOST} factors, each once"
+            f"{path}: columns {', '.join(map(repr, header[:8]))}; "
+            f"allowed: {column!r} and 1 to {MOST} factors, each once"
         )
-    at = header.index(FILE)
+    at = header.index(column)
     wanted = {name: place for place, name in enumerate(names)}
     passed = set(without)
     found: list[list[str] | None] = [None] * len(names)
@@ -56,20 +60,20 @@ def read_labels(path: Path, names: Sequence[str], without: Sequence[str] = ()) -
         place = wanted.get(name)
         if place is None and name not in passed:
             near = hint(name[:80], names[:2000])
-            raise UserError(f"{path}: line {number}: no picture {name[:80]!r} in the folder{near}")
+            raise UserError(f"{path}: line {number}: no picture {name[:80]!r} here{near}")
         if place is None:
             continue
         if found[place] is not None:
             raise UserError(f"{path}: line {number}: picture {name[:80]!r} a second time")
-        found[place] = [value.strip() for column, value in enumerate(line) if column != at]
+        found[place] = [value.strip() for place, value in enumerate(line) if place != at]
     missing = [name for name, values in zip(names, found, strict=True) if values is None]
     if missing:
         raise UserError(f"{path}: no line for {len(missing):,} pictures, {missing[0]!r} among them; expected all")
     columns = list(zip(*(values for values in found if values is not None), strict=True))
-    factors = [name for name in header if name != FILE]
+    factors = [name for name in header if name != column]
     sizes, levels = [], []
-    for name, column in zip(factors, columns, strict=True):
-        size, one = _levels(path, name, column)
+    for name, values in zip(factors, columns, strict=True):
+        size, one = ranked(f"{path}: factor {name!r}", values)
         if size < 2:
             raise UserError(f"{path}: factor {name!r} is the same for all pictures; expected two values or more")
         sizes.append(size)
@@ -97,10 +101,15 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     return [name.strip() for name in header], lines
 
 
-def _levels(path: Path, name: str, column: Sequence[str]) -> tuple[int, NDArray[np.int64]]:
+def ranked(who: str, column: Sequence[str]) -> tuple[int, NDArray[np.int64]]:
+    """How many different values a column has, and each one's place among them.
+
+    Raises:
+        UserError: an empty value; ``who`` begins the line.
+    """
     different = set(column)
     if "" in different:
-        raise UserError(f"{path}: factor {name!r} is empty for some pictures; expected a value for each")
+        raise UserError(f"{who} is empty for some pictures; expected a value for each")
     numbers = {value: _number(value) for value in different}
     if all(number is not None for number in numbers.values()):
         order = sorted({number for number in numbers.values() if number is not None})

@@ -177,6 +177,15 @@ def _fetch(pixels: NDArray[np.uint8], chosen: Tensor | None, pinned: bool, rows:
     return found.pin_memory() if pinned else found
 
 
+def in_order(table: Table, factors: Factors) -> NDArray[np.int64] | None:
+    """Rows by their levels where every combination has exactly one picture, as for every full set; else as named."""
+    if table.levels is None or len(table.pixels) != factors.count:
+        return None
+    index = np.ravel_multi_index(tuple(table.levels.T), factors.sizes)
+    order = np.argsort(index, kind="stable")
+    return order if np.array_equal(index[order], np.arange(factors.count)) else None
+
+
 def missing(data: Dataset, root: Path | None) -> UserError:
     """What to say where a set's files are not found."""
     return not_found(data.name, data.files, data.published, root)

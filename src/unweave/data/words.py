@@ -11,11 +11,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar, get_args, get_type_hints
+from typing import TypeVar, get_args, get_origin, get_type_hints
 
 from unweave.data.base import Dataset
 from unweave.data.correlated import FORMS, Correlated
 from unweave.data.folder import Folder
+from unweave.data.formats.arrays import SUFFIXES
+from unweave.data.hugging_face import PARQUET, HuggingFace, saved
+from unweave.data.own_array import ArrayFile
 from unweave.data.split import PARTS, HeldOut, Split
 from unweave.data.variants import Color, Noisy, Scream
 from unweave.names import hint
@@ -34,12 +37,13 @@ STEPS: Mapping[str, str] = {
     "test": "test, test=FRACTION or test=FRACTION,SEED: the rest of them",
 }
 """Every step and what it does."""
+OWN = f"a folder of pictures, a file ending in {', '.join(SUFFIXES)} or {PARQUET}"
 
 
 def spoken(text: str, table: Mapping[str, type[Dataset]]) -> Dataset:
     """The data set that a text describes.
 
-    A name in ``table`` comes first, then a folder on the disk; one of the same name is ``./name``.
+    A name in ``table`` comes first, then what lies on the disk; a folder of the same name is ``./name``.
 
     Raises:
         UserError: an unknown name or step, or a step that does not fit.
@@ -72,14 +76,24 @@ def _start(text: str, table: Mapping[str, type[Dataset]]) -> tuple[Dataset, list
     # A colon may also be part of a path.
     parts = text.split(":")
     for count in range(len(parts), 0, -1):
-        path = ":".join(parts[:count])
-        if path and Path(path).expanduser().is_dir():
-            return Folder(Path(path).expanduser().absolute()), parts[count:]
+        path = Path(":".join(parts[:count])).expanduser().absolute() if parts[0] else None
+        if path is not None and (found := own(path)) is not None:
+            return found, parts[count:]
     if any(mark in name for mark in (os.sep, "/", "~")):
-        raise UserError(f"{name}: no such folder; allowed: a folder of pictures, or one of {', '.join(table)}")
-    raise UserError(
-        f"unknown data set {name!r}{hint(name, table)} (allowed: {', '.join(table)}, or a folder of pictures)"
-    )
+        raise UserError(f"{name}: no such folder; allowed: {OWN}, or one of {', '.join(table)}")
+    raise UserError(f"unknown data set {name!r}{hint(name, table)} (allowed: {', '.join(table)}, or {OWN})")
+
+
+def own(path: Path) -> Dataset | None:
+    """The user's own images at a path; None where there are none.
+
+    >>> own(Path("nowhere"))
+    """
+    if saved(path):
+        return HuggingFace(path)
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return ArrayFile(path)
+    return Folder(path) if path.is_dir() else None
 
 
 def _step(of: Dataset, name: str, value: str | None, text: str) -> Dataset:
@@ -113,8 +127,10 @@ def _set(of: Dataset, name: str, value: str | None, where: str) -> Dataset:
     elif not kinds or value is None or not value:
         raise UserError(f"{where}: {'needs a value' if kinds else 'cannot be set in words'}")
     elif Path in kinds:
-        inside = (of.path if isinstance(of, Folder) else Path()) / value
-        found = inside if inside.is_file() else Path(value).expanduser().absolute()
+        beside = of.path if isinstance(of, Folder) else of.path.parent if isinstance(of, ArrayFile) else Path.cwd()
+        found = beside / value if (beside / value).is_file() else Path(value).expanduser().absolute()
+    elif get_origin(hint_) is tuple:
+        found = tuple(value.split(","))
     else:
         found = _as(kinds[0], value, where)
     return replace(of, **{name: found})

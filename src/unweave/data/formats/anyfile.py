@@ -68,8 +68,8 @@ class Broken(Exception):
     """Why a picture cannot be used."""
 
 
-def image_of(path: Path, look: Look) -> NDArray[np.uint8]:
-    """A picture file as an image (H, W, C).
+def image_of(given: Path | bytes, look: Look) -> NDArray[np.uint8]:
+    """A picture file, or its bytes, as an image (H, W, C).
 
     Colours come out as the picture says they are stored (embedded profiles are not applied); 16 bits become 8, palettes
     become colours, transparent parts become white, and a camera's orientation (EXIF) is undone. Shrinking looks at all
@@ -81,29 +81,30 @@ def image_of(path: Path, look: Look) -> NDArray[np.uint8]:
     from PIL import Image
 
     try:
-        bytes_ = path.stat().st_size
+        bytes_ = len(given) if isinstance(given, bytes) else given.stat().st_size
         if bytes_ > LARGEST_FILE:
             raise Broken(f"larger than {LARGEST_FILE >> 20} MiB")
         with ExitStack() as stack:
             if bytes_ > ALONE:
                 stack.enter_context(_alone)
-            file = stack.enter_context(_Short(io.FileIO(path), bytes_))
-            picture = stack.enter_context(Image.open(file, formats=FORMATS))
+            file: Any = io.BytesIO(given) if isinstance(given, bytes) else _Short(io.FileIO(given), bytes_)
+            picture = stack.enter_context(Image.open(stack.enter_context(file), formats=FORMATS))
             pixels = picture.width * picture.height
             if pixels > LARGEST:
                 raise Broken(f"{picture.width} × {picture.height} pixels; allowed are {LARGEST:,} in all")
             if pixels > ALONE:
                 stack.enter_context(_alone)
-            return _shown(picture, look)
+            return shown(picture, look)
     except Broken:
         raise
     except Image.DecompressionBombError as error:
-        raise Broken(_reason(error, path)) from None
+        raise Broken(_reason(error, given)) from None
     except DAMAGE as error:
-        raise Broken(_reason(error, path)) from None
+        raise Broken(_reason(error, given)) from None
 
 
-def _shown(picture: Any, look: Look) -> NDArray[np.uint8]:
+def shown(picture: Any, look: Look) -> NDArray[np.uint8]:
+    """An opened Pillow image as an image (H, W, C). Raises what Pillow raises on broken files, and Broken."""
     from PIL import Image
 
     # A JPEG is unpacked at 1/2, 1/4 or 1/8 where four times the pixels that are wanted are left.
@@ -188,11 +189,14 @@ def _turn(picture: Any) -> Any:
     }.get(number)
 
 
-def _reason(error: BaseException, path: Path) -> str:
+def _reason(error: BaseException, given: Path | bytes) -> str:
     """A few words without the path, which the reader knows."""
     name = type(error).__name__
     if name == "UnidentifiedImageError":
         return "no PNG, JPEG, WebP or TIFF picture"
     strerror = getattr(error, "strerror", None)
-    words = " ".join(str(strerror or error).replace(str(path), path.name).split())
+    told = str(strerror or error)
+    if isinstance(given, Path):
+        told = told.replace(str(given), given.name)
+    words = " ".join(told.split())
     return f"damaged ({words[:120] or name})"
