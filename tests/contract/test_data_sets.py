@@ -62,8 +62,21 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
         {"index": lambda self, levels: levels[:, 0] * 16 + levels[:, 1] * 4 + levels[:, 2]},
         "takes level -1",
     ),
+    "a factor that does nothing": (
+        {"batch": lambda self, rows, draws: _without_last(DotsImages.batch, self, rows, draws)},
+        "changes nothing: row 0 looks the same at all of its",
+    ),
     "noise without rows": ({"noise": lambda self, rows: {"haze": Draw((8, 8), "uniform")}}, "rows must come first"),
 }
+
+
+def _without_last(
+    batch: Callable[..., Tensor], images: DotsImages, rows: Tensor, draws: Mapping[str, Tensor]
+) -> Tensor:
+    """The images that rows would have with their last factor at its first level."""
+    levels = images.levels(rows)
+    levels[:, -1] = 0
+    return batch(images, images.index(levels), draws)
 
 
 def _view(table: Tensor, rows: Tensor) -> Tensor:

@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+from unweave import Experiment, train
 from unweave.data import DataSpec
+from unweave.engine.step import build
 from unweave.methods import METHODS, FactorVAE, Method, Preset
 from unweave.methods.terms import autoencode
-from unweave.networks import Model, detached
+from unweave.networks import MLP, Model, detached
 from unweave.testing import check_method
+from unweave.testing.methods import LATENTS
 from unweave.types import Adam, Batch, Loss, Rate, Reference, State, UserError
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -29,6 +32,29 @@ SMALL: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_keeps_the_contract(name: str) -> None:
     check_method(METHODS[name](**SMALL.get(name, {})))
+
+
+@pytest.mark.parametrize("data", ["dsprites", "shapes3d"])
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_trains_on_drawn_sets(name: str, data: str) -> None:
+    """Images of 64×64 pixels, grey and in colour: every number is finite and every group of parameters moves."""
+    method = METHODS[name](**SMALL.get(name, {}))
+    for latents in (*LATENTS, METHODS[name].presets[""].latents):
+        one = Experiment(method, data, network=MLP((4,)), batch=4, steps=2, latents=latents, precision="float32")
+        try:
+            complete = one.complete()
+        except UserError:
+            continue
+        break
+    before = {name: value.clone() for name, value in build(complete, torch.device("cpu")).named_parameters()}
+    (last,) = train(complete, every=2, device="cpu")
+    assert last.step == 2 and last.failures == (None,) and last.source.startswith("drawn")
+    assert all(bool(torch.isfinite(values).all()) for values in last.terms.values())
+    model = last.models[0]
+    moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    for group, names in model.groups().items():
+        rates = {complete.method.rates(step).get(group, Rate()).scale for step in (0, 1)}
+        assert rates == {0} or moved & set(names), f"{group} did not move"
 
 
 def own(model: Model, batch: Batch, state: State, beta: Any) -> Loss:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -261,3 +262,43 @@ def test_two_processes_make_one(folder):
     assert sorted(len(lines) for lines in said) == [1, 8] and all(lines[-1] == "whole" for lines in said)
     assert len(list(folder.glob("set-*/images.npy"))) == 1 and not list(folder.glob("*.part"))
     verify(prepared(recipe()))
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 40 kB of its own, where tests may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    options = ["mount", "-t", "tmpfs", "-o", "size=40k,mode=700", "tmpfs", str(place)]
+    if (
+        sys.platform != "linux"
+        or shutil.which("mount") is None
+        or subprocess.run(options, capture_output=True).returncode
+    ):
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def large():
+    """As ``recipe``, with images of 4 kB, so that a few fit on the tiny disk."""
+
+    def pieces(start):
+        for first in range(start, COUNT, 3):
+            some = range(first, min(first + 3, COUNT))
+            yield Piece(np.stack([np.full((64, 64, 1), number, np.uint8) for number in some]), some.stop)
+
+    return Recipe("large", {}, COUNT, (64, 64, 1), pieces)
+
+
+def test_a_disk_that_is_really_full(tiny_disk, monkeypatch):
+    monkeypatch.setenv("UNWEAVE_CACHE", str(tiny_disk))
+    with pytest.raises(UserError, match="are free; nothing was kept there"):
+        prepare(large())
+    assert [path.suffix for path in tiny_disk.iterdir()] in ([], [".lock"])
+    # It fills up only when some was written, as where another program writes too.
+    usage = type("Usage", (), {"free": 1 << 40})
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(UserError, match=r"No space left on device; what was written has been removed"):
+        prepare(large())
+    assert [path.suffix for path in tiny_disk.iterdir()] in ([], [".lock"])

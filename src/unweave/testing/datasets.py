@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unweave.data import Dataset, Images
+from unweave.data import Dataset, Factors, Images
 from unweave.data.base import still
 from unweave.engine.codes import nuisance
 from unweave.engine.plain import build, plain, settled
@@ -16,16 +16,16 @@ from unweave.networks.likelihoods import LIKELIHOODS
 from unweave.testing.claims import check_description, claim, leaves_randomness_alone
 from unweave.types import Draw, UserError
 
-SOME = 64
+SOME, STARTS = 64, 8
 
 
 def check_dataset(dataset: Dataset, root: Path | None = None) -> None:
     """Check that a data set keeps the rules that training and scoring rely on.
 
     It is described by plain fields; images are float32 in [0, 1] of the shape it says; an image depends on its row and
-    its nuisance noise only, whatever other rows are asked for with it; rows and levels are each other's inverse; levels
-    outside a factor are refused; and no global random numbers are used. ``Dataset.check`` reads every image; this looks
-    at 64 of them.
+    its nuisance noise only, whatever other rows are asked for with it; rows and levels are each other's inverse; a
+    factor that changes alone changes the image; levels outside a factor are refused; and no global random numbers are
+    used. ``Dataset.check`` reads every image; this looks at some of them.
 
     Args:
         dataset: what to check.
@@ -45,6 +45,7 @@ def check_dataset(dataset: Dataset, root: Path | None = None) -> None:
         _check_images(dataset, images, who)
         if dataset.factors is not None:
             _check_levels(dataset, images, who)
+            _check_traversals(dataset.factors, images, who)
 
 
 def _check_images(dataset: Dataset, images: Images, who: str) -> None:
@@ -96,6 +97,24 @@ def _check_levels(dataset: Dataset, images: Images, who: str) -> None:
         except UserError:
             continue
         raise AssertionError(f"{who}: takes level {wrong} for a factor with levels 0 to {min(factors.sizes) - 1}")
+
+
+def _check_traversals(factors: Factors, images: Images, who: str) -> None:
+    """Every factor, all others held, gives more than one image; where there are no such rows nothing is looked at."""
+    for place, (name, size) in enumerate(zip(factors.names, factors.sizes, strict=True)):
+        for start in some(images.rows)[:STARTS]:
+            levels = images.levels(start[None]).repeat(size, 1)
+            levels[:, place] = torch.arange(size)
+            try:
+                rows = images.index(levels)
+            except UserError:
+                continue
+            found = images.levels(rows)
+            claim(torch.equal(found, levels), who, f"a traversal of {name} changes other factors")
+            x = images.batch(rows, still(images.noise(size)))
+            changes = size == 1 or bool((x != x[:1]).any())
+            claim(changes, who, f"{name} changes nothing: row {int(start)} looks the same at all of its {size} levels")
+            break
 
 
 def some(rows: int) -> Tensor:
