@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import subprocess
-import sys
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -18,11 +14,11 @@ from PIL import Image
 from unweave import Experiment, UserError, fit, load
 from unweave.data import Folder, Split, dataset
 from unweave.data.cache import CACHE_VARIABLE
-from unweave.data.folder import AT_ONCE, pictures
+from unweave.data.folder import pictures
 from unweave.data.formats import anyfile
 from unweave.data.formats.anyfile import Broken, Look, image_of
 from unweave.engine.experiment import from_json, to_json
-from unweave.networks import MLP
+from unweave.networks import MLP, Conv
 from unweave.testing import check_dataset
 
 LOOK = Look(8, "crop", False)
@@ -241,33 +237,20 @@ def test_a_full_table_numbers_rows_by_levels(place: Path) -> None:
     assert torch.equal(data.open().batch(torch.tensor([1]), {}), Folder(place).open().batch(torch.tensor([5]), {}))
 
 
-def test_a_killed_process_is_gone_on_from(place: Path, tmp_path: Path) -> None:
-    count = 6 * AT_ONCE
-    content = []
-    for k in range(8):
-        quarters(200 + 11 * k, 150).save(tmp_path / "one.png")
-        content.append((tmp_path / "one.png").read_bytes())
-    for k in range(count):
-        (place / f"{k:05}.png").write_bytes(content[k % 8])
-    (place / "00003.png").write_text("broken")
-    code = (
-        f"from unweave.data import Folder; from pathlib import Path; Folder(Path({str(place)!r})).prepare(None, print)"
-    )
-    words = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=words, text=True) as process:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        process.kill()
-    assert first == f"folder: {AT_ONCE} of {count:,} images\n"
-    told: list[str] = []
-    data = Folder(place, skip_broken=True)
-    data.prepare(None, told.append)
-    assert told[0] != first.strip(), "what the killed process had done is not done again"
-    assert data.rows == count - 1 and data.check()[1].startswith("picture 4, 00003.png")
-    start = time.monotonic()
-    assert Folder(place, skip_broken=True).open().rows == count - 1
-    assert time.monotonic() - start < 3
-    assert not list((tmp_path / "cache").glob("*.part"))
+@pytest.mark.parametrize("size", [28, 32, 64, 128])
+def test_standard_networks_take_it_at_these_sizes(place: Path, size: int) -> None:
+    for k in range(4):
+        quarters(20 + k).save(place / f"{k}.png")
+    run = fit("beta-vae", Folder(place, size=size), network=Conv("standard"), batch=2, steps=1)
+    assert run.reconstruct(torch.arange(2))[1].shape == (2, 3, size, size)
+
+
+def test_networks_say_which_sizes_they_take(place: Path) -> None:
+    quarters().save(place / "a.png")
+    with pytest.raises(UserError, match="images of 6×6; allowed: at least 8 pixels a side"):
+        fit("beta-vae", Folder(place, size=6), network=Conv("standard"), batch=2, steps=1)
+    with pytest.raises(UserError, match="size = 2048; allowed: 4 to 1024 pixels"):
+        fit("beta-vae", Folder(place, size=2048), batch=2, steps=1)
 
 
 def test_a_run_on_it_comes_back_from_its_folder(place: Path, tmp_path: Path) -> None:
