@@ -169,3 +169,17 @@ def test_a_set_in_memory_does_not_stream(path: Path) -> None:
     for images in (one, two):
         images.ahead(rows)
     assert torch.equal(one.batch(rows, draws), two.batch(rows, draws))
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_card_holds_what_fits_and_is_sent_the_rest(fits: bool, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the one device without memory that is everywhere: only where things go can be seen there."""
+    asked = []
+    monkeypatch.setattr(stored_module, "fits", lambda size, device: asked.append((size, device.type)) or fits)
+    images = Kept(path).open(device="meta")
+    assert asked == [(ROWS * 64, "meta")] and images.streams != fits
+    assert (images.card is not None) == fits and (not fits or images.card.device.type == "meta")
+    if not fits:
+        images.ahead(torch.tensor([1, 2]))
+        x = images.batch(torch.tensor([1, 2]), {})
+        assert x.device.type == "meta" and x.shape == (2, 1, 8, 8) and x.dtype == torch.float32
