@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from unweave import Experiment, train
 from unweave.data import Color, Dataset, Factors, Images, Noisy, Scream, Split
 from unweave.data import part as part_module
 from unweave.data import stored as stored_module
-from unweave.data.ahead import KEPT, Ahead
+from unweave.data.ahead import KEPT, Ahead, Pages
 from unweave.data.stored import StoredImages, Table
 from unweave.networks import MLP
 
@@ -183,3 +184,33 @@ def test_a_card_holds_what_fits_and_is_sent_the_rest(fits: bool, path: Path, mon
         images.ahead(torch.tensor([1, 2]))
         x = images.batch(torch.tensor([1, 2]), {})
         assert x.device.type == "meta" and x.shape == (2, 1, 8, 8) and x.dtype == torch.float32
+
+
+@pytest.mark.parametrize("shift", [0, 3])
+def test_pages_are_those_of_the_rows(shift: int, tmp_path: Path) -> None:
+    """A row of 5,000 bytes in a file with a header: what is asked for begins on a page and holds the whole row."""
+    np.save(tmp_path / "x.npy", np.zeros((9, 50, 100), np.uint8))
+    table = np.load(tmp_path / "x.npy", mmap_mode="r")[shift:][..., None]
+    header = (tmp_path / "x.npy").stat().st_size - 45_000
+    pages, asked = Pages(table), []
+    if pages.map is None:
+        pytest.skip("this system cannot be told")
+
+    class Map:
+        def madvise(self, what: int, start: int, length: int) -> None:
+            asked.append((what, start, length))
+
+    pages.map.madvise(mmap.MADV_WILLNEED, 0, 4096)
+    pages.map = Map()  # type: ignore[assignment]
+    pages.want(np.array([5, 0]))
+    for (what, start, length), row in zip(asked, (5, 0), strict=True):
+        first = header + (row + shift) * 5000
+        assert what == mmap.MADV_WILLNEED and start % mmap.PAGESIZE == 0
+        assert start <= first < start + mmap.PAGESIZE and start + length == first + 5000
+
+
+def test_pages_of_what_is_not_mapped_or_not_in_order_are_not_asked_for(path: Path) -> None:
+    mapped = np.load(path, mmap_mode="r")
+    for table in (np.array(mapped), mapped[::2], mapped.transpose(0, 3, 1, 2)[:, :, ::2]):
+        Pages(table).want(np.array([0, 1]))
+        assert Pages(table).map is None

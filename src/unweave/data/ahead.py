@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 KEPT = 64
@@ -51,6 +55,35 @@ class Ahead:
         if not waiting:
             del self.begun[_key(rows)]
         return found.result()
+
+
+class Pages:
+    """Where the rows of a mapped table lie, so that the system can be told which ones are about to be read.
+
+    It then fetches just these, side by side. Without, each is waited for in turn, with 128 kB around it: of 256 rows of
+    12 kB that were on the disk alone, reading took 30 times as long and 20 times the processor.
+
+    Args:
+        table: an array in a mapped file, row after row.
+    """
+
+    def __init__(self, table: NDArray[np.uint8]) -> None:
+        base: Any = table
+        while base is not None and not isinstance(base, mmap.mmap):
+            base = base.base
+        self.map: mmap.mmap | None = base if table.flags.c_contiguous and hasattr(mmap, "MADV_WILLNEED") else None
+        if self.map is not None:
+            self.start = table.ctypes.data - np.frombuffer(self.map, np.uint8).ctypes.data
+            self.row = table[:1].nbytes
+
+    def want(self, rows: NDArray[np.int64]) -> None:
+        """Say that (N,) rows will be read; nothing is waited for."""
+        if self.map is None:
+            return
+        for row in rows.tolist():
+            first = self.start + row * self.row
+            page = first - first % mmap.PAGESIZE
+            self.map.madvise(mmap.MADV_WILLNEED, page, first + self.row - page)
 
 
 def _key(rows: Tensor) -> bytes:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unweave.data.ahead import Ahead
+from unweave.data.ahead import Ahead, Pages
 from unweave.data.base import Dataset, Images
 from unweave.data.factors import Factors
 from unweave.data.files import not_found
@@ -104,7 +104,8 @@ class StoredImages(Images):
         self.chosen = None if chosen is None else torch.from_numpy(chosen)
         self.card = table.on(device)
         self.streams = self.card is None and isinstance(table.pixels, np.memmap)
-        self._ahead = Ahead(partial(_fetch, table.pixels, self.chosen, device.type == "cuda"))
+        pages = Pages(table.pixels) if self.streams else None
+        self._ahead = Ahead(partial(_fetch, table.pixels, pages, self.chosen, device.type == "cuda"))
         self.known: Tensor | None = None
         self._sorted: tuple[Tensor, Tensor] | None = None
         if table.levels is not None and factors is not None:
@@ -166,13 +167,15 @@ class StoredImages(Images):
         return order[place]
 
 
-def _fetch(pixels: NDArray[np.uint8], chosen: Tensor | None, pinned: bool, rows: Tensor) -> Tensor:
+def _fetch(pixels: NDArray[np.uint8], pages: Pages | None, chosen: Tensor | None, pinned: bool, rows: Tensor) -> Tensor:
     """(N,) row numbers -> (N, H, W, C) bytes; pinned: in memory that a card reads from by itself."""
     count = len(pixels) if chosen is None else len(chosen)
     if bool(((rows < 0) | (rows >= count)).any()):
         raise IndexError(f"row numbers {rows.tolist()[:8]} …; allowed are 0 to {count - 1}")
     if chosen is not None:
         rows = chosen[rows]
+    if pages is not None:
+        pages.want(rows.numpy())
     found = torch.from_numpy(np.take(pixels, rows.numpy(), axis=0))
     return found.pin_memory() if pinned else found
 
