@@ -95,6 +95,22 @@ def test_published_layout_is_read(write, small, sizes):
     assert not path.with_name("exploded").exists()
 
 
+def test_a_file_is_read_once(write, small, sizes, monkeypatch, tmp_path):
+    path, real, asked = write(small), dsprites.packed, []
+    monkeypatch.setenv("UNWEAVE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sprites, "COUNT", len(small["imgs"]))
+    monkeypatch.setattr(dsprites, "packed", lambda path: asked.append(path) or real(path, sizes))
+    monkeypatch.setattr(DSprites, "files", (path.name,))
+    folder = DSprites().prepare(tmp_path)
+    assert folder == next((tmp_path / "cache").glob("dsprites-????????????????")) and DSprites().prepare() is None
+    for _ in range(2):
+        images = DSprites().open(tmp_path)
+        assert images.source == str(path)
+        found = images.batch(torch.tensor([95, 3, 95]), {})
+        assert np.array_equal(found[:, 0].numpy(), small["imgs"][[95, 3, 95]].astype(np.float32))
+    assert asked == [path]
+
+
 def altered(arrays, key, change):
     array = arrays[key].copy()
     return {**arrays, key: change(array)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -15,9 +15,11 @@ from torch import Tensor
 
 from unweave.data import sprites
 from unweave.data.base import Dataset, Images
+from unweave.data.cache import Piece, Recipe, Tell, prepare
 from unweave.data.factors import Factors
 from unweave.data.files import Array, blocks, sha256
 from unweave.data.polygons import WIDTH, Words, pack
+from unweave.data.stored import state
 from unweave.references import HIGGINS_2017
 from unweave.types import Reference, UserError
 
@@ -34,6 +36,10 @@ DRAWN_SUM = 128_328_864
 """Pixels that are on in the drawn set; 128,328,862 in the published one."""
 TOLERATED = 3_020
 """Pixels, a millionth of all, by which a published file may differ from the drawn set."""
+PACKED = (WIDTH, WIDTH // 8, 1)
+"""Shape of an image in a cache, one bit a pixel."""
+OCTETS = WIDTH * WIDTH // 8
+"""Its bytes."""
 BUILD_AFTER = 1 << 18
 """Images drawn one by one after which drawing all 737,280 has paid (about two seconds, 377 MB)."""
 
@@ -86,13 +92,18 @@ class DSprites(Dataset):
         """737,280."""
         return sprites.COUNT
 
+    def prepare(self, root: Path | None = None, tell: Tell | None = None) -> Path | None:
+        """Verify the published file, where there is one, and keep its images on disk, one bit a pixel (377 MB)."""
+        path = self.find(root)
+        return None if path is None else prepare(_recipe(path), tell).folder
+
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
-        """The published ``.npz`` or ``.hdf5`` under ``root`` or ``root/dsprites``, verified and read; else drawn.
+        """The published ``.npz`` or ``.hdf5`` under ``root`` or ``root/dsprites``, verified and read once; else drawn.
 
         On the CPU nothing is drawn before it is asked for. On another device the whole set (377 MB) is put there now.
         """
         path = self.find(root)
-        table = None if path is None else _bits(read(path))
+        table = None if path is None else torch.from_numpy(np.array(prepare(_recipe(path)).images).reshape(-1, OCTETS))
         return SpriteImages(self.factors, torch.device(device), table, "drawn" if path is None else str(path))
 
     def check(self, root: Path | None = None) -> list[str]:
@@ -169,7 +180,12 @@ class SpriteImages(Images):
 
 
 def read(path: Path, sizes: tuple[int, ...] = sprites.SIZES) -> Words:
-    """A file laid out as the published ones, verified -> (N, 64) words, one bit a pixel, as ``sprites.draw`` returns.
+    """All that ``packed`` finds -> (N, 64) words."""
+    return np.concatenate(list(packed(path, sizes)))
+
+
+def packed(path: Path, sizes: tuple[int, ...] = sprites.SIZES) -> Iterator[Words]:
+    """A file laid out as the published ones, verified: (n, 64) words, one bit a pixel, as ``sprites.draw`` returns.
 
     Args:
         path: ``.npz`` or ``.hdf5``.
@@ -199,14 +215,22 @@ def read(path: Path, sizes: tuple[int, ...] = sprites.SIZES) -> Words:
                     f"{path}: {array.key!r} differs from the published order of images at row {start + wrong.argmax()}"
                 )
             start += len(block)
-    words = np.empty((count, WIDTH), dtype=np.uint64)
-    start = 0
     for block in blocks(path, Array(images, (count, WIDTH, WIDTH), ("uint8",))):
         if block.max() > 1:
             raise UserError(f"{path}: {images!r} holds the value {block.max()}; allowed are 0 and 1")
-        words[start : start + len(block)] = pack(block)
-        start += len(block)
-    return words
+        yield pack(block)
+
+
+def _recipe(path: Path) -> Recipe:
+    def pieces(start: int) -> Iterator[Piece]:
+        done = 0
+        for words in packed(path):
+            done += len(words)
+            if done > start:
+                octets = _bits(words[-(done - start) :]).numpy()
+                yield Piece(octets.reshape(len(octets), *PACKED), done)
+
+    return Recipe("dsprites", {"file": state(path)}, sprites.COUNT, PACKED, pieces)
 
 
 def _verdict(path: Path) -> str:
