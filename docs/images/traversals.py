@@ -26,7 +26,9 @@ def main(folder: str, out: str, rows: str = f"{ROWS}") -> None:
     assert codes.logvar is not None
     kl = 0.5 * (codes.mean**2 + codes.logvar.exp() - codes.logvar - 1).mean(0)
     told = torch.as_tensor(nmi(codes))
-    middle = torch.tensor([[size // 2 for size in codes.sizes]])
+    # No two factors in the same place of theirs: three equal hues would hide the object.
+    many = len(codes.sizes) + 1
+    middle = torch.tensor([[size * (k + 1) // many for k, size in enumerate(codes.sizes)]])
     base = run.model.encode(run.view(run.images.index(middle))).mean[0].detach()
     used = [latent for latent in kl.argsort(descending=True)[: int(rows)].tolist() if kl[latent] >= 0.01]
     font = ImageFont.load_default(15)

@@ -60,6 +60,7 @@ def test_what_is_said(text: str, wanted: Dataset) -> None:
         ("", "unknown data set ''"),
         (":train", "unknown data set ''"),
         ("no/such", "no/such: no such folder"),
+        ("no/such.npy:grey", "no/such.npy: no such file"),
         ("~nobody/x", "no such folder"),
         ("triangle:nosiy", r"unknown step 'nosiy' — did you mean 'noisy'\?"),
         ("triangle:", "unknown step ''"),

@@ -79,6 +79,8 @@ def _start(text: str, table: Mapping[str, type[Dataset]]) -> tuple[Dataset, list
         path = Path(":".join(parts[:count])).expanduser().absolute() if parts[0] else None
         if path is not None and (found := own(path)) is not None:
             return found, parts[count:]
+    if Path(name).suffix.lower() in (*SUFFIXES, PARQUET):
+        raise UserError(f"{name}: no such file; allowed: {OWN}, or one of {', '.join(table)}")
     if any(mark in name for mark in (os.sep, "/", "~")):
         raise UserError(f"{name}: no such folder; allowed: {OWN}, or one of {', '.join(table)}")
     raise UserError(f"unknown data set {name!r}{hint(name, table)} (allowed: {', '.join(table)}, or {OWN})")
