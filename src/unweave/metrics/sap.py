@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ import numpy as np
 from unweave.metrics.base import Metric
 from unweave.metrics.blocks import Blocks, Sets, among, grouping, suffix
 from unweave.metrics.checks import at_least, threads
-from unweave.metrics.logistic import standardise
+from unweave.metrics.logistic import quietly, standardise
 from unweave.metrics.rows import Floats, Ints, Table, generator, split, table
 from unweave.references import LOCATELLO_2019
 from unweave.types import Codes, Reference, Score
@@ -127,8 +126,6 @@ def _correlation(train: Table, sets: Sets) -> Floats:
 
 def _accuracy(train: Table, test: Table, sets: Sets, seed: int, n_jobs: int) -> tuple[Floats, int]:
     """(B, F) test accuracies, below them a constant's when there is one code, and how many fits did not converge."""
-    from sklearn.exceptions import ConvergenceWarning
-
     factors = range(len(train.names))
     common = [np.bincount(column).argmax() for column in train.levels.T]
     chance = np.array([np.mean(test.levels[:, k] == common[k]) for k in factors])
@@ -136,8 +133,7 @@ def _accuracy(train: Table, test: Table, sets: Sets, seed: int, n_jobs: int) -> 
     live = [place for place, unit in enumerate(sets) if alive[list(unit)].any()]
     inputs = [_inputs(train.z[:, alive][:, unit], test.z[:, alive][:, unit]) for unit in among(sets, alive)]
     # The filter is set once around all threads, because it is shared by them; what it hides is counted instead.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with quietly():
         arguments = [(z, train.levels[:, k], other, test.levels[:, k], seed) for z, other in inputs for k in factors]
         results = threads("SAP", _one, arguments, n_jobs)
     out = np.tile(chance, (max(len(sets), 2), 1))

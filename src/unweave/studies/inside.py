@@ -196,7 +196,7 @@ class Effort(Measure):
     """What a model costs: multiply-accumulates, parameters, seconds.
 
     Values: ``macs`` of one evaluation of the loss an image, critics among them, and ``macs.critics``; ``parameters``,
-    critics among them, and ``parameters.critics``; ``encode.seconds`` of one image.
+    critics among them, and ``parameters.critics``; ``encode.seconds`` of one image, ``step.seconds``.
     Arrays: ``progress`` (2, W): the step at which each window of the record ends, and the mean reconstruction error in
     it.
 
@@ -221,4 +221,6 @@ class Effort(Measure):
             "parameters.critics": float(size.critic_parameters),
             "encode.seconds": evaluation_time(run.model, run.images, self.images, min(250, self.images)),
         }
+        if run.folder is not None and run.folder.read("status").get("seconds_per_step"):
+            values["step.seconds"] = float(run.folder.read("status")["seconds_per_step"])
         return values, {"progress": np.array([run.steps, run.terms["recon"]], dtype=np.float64)}
