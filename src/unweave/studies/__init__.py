@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from unweave.names import known
-from unweave.studies import deft, devae
+from unweave.studies import bhivae, deft, devae, recurd, standard, stcvae
 from unweave.studies.base import SCALES as SCALES
 from unweave.studies.base import Entry as Entry
 from unweave.studies.base import Labels as Labels
@@ -24,7 +24,14 @@ from unweave.studies.table import Column as Column
 from unweave.studies.table import Published as Published
 from unweave.studies.table import Table as Table
 
-STUDIES: Mapping[str, type[Study]] = {**devae.STUDIES, **deft.STUDIES}
+STUDIES: Mapping[str, type[Study]] = {
+    **devae.STUDIES,
+    **deft.STUDIES,
+    **bhivae.STUDIES,
+    **recurd.STUDIES,
+    **stcvae.STUDIES,
+    **standard.STUDIES,
+}
 """Every study by name, paper by paper."""
 
 

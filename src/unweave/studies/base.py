@@ -23,7 +23,14 @@ from unweave.types import Adam, UserError
 
 SCALES = ("smoke", "small", "paper")
 """From seconds to what was published."""
-TWINS: Mapping[str, str] = {"smallnorb": "turntable", "cars3d": "turntable", "chairs3d": "turntable"}
+TWINS: Mapping[str, str] = {
+    "smallnorb": "turntable",
+    "cars3d": "turntable",
+    "chairs3d": "turntable",
+    "mnist": "dsprites",
+    "mnist-rotation": "dsprites",
+    "celeba": "color-dsprites",
+}
 """Data sets that cannot be drawn -> the drawn set that stands in for them where their files are absent."""
 
 Labels: TypeAlias = Mapping[str, str | int | float]

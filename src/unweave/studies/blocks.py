@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from unweave.analysis.attributes import attribute_along, block_accuracy, block_scatter, code_classifier
 from unweave.job import Arrays, Measure, Values
 from unweave.metrics.information import discretise, entropy, joined, mutual_information, units
 from unweave.run import Run
@@ -70,3 +71,89 @@ def _told(codes: Codes, blocks: tuple[tuple[int, ...], ...]) -> np.ndarray:
 def _bytes(images: torch.Tensor) -> np.ndarray:
     """(N, C, H, W) in [0, 1] -> (N, H, W, C) uint8."""
     return (images.permute(0, 2, 3, 1) * 255).round().clamp(0, 255).byte().cpu().numpy()
+
+
+@dataclass(frozen=True)
+class PriorScatter(Measure):
+    """The first three blocks of two latents against the Gaussian that they should follow.
+
+    Values: ``inside.i.r``, the share of codes of block i within Mahalanobis distance r = 1, 2, 3 of the prior.
+    Arrays: ``scatter.i`` (P, 2), ``scatter.i.level`` (P,) and ``scatter.i.contours`` (3, L, 2).
+
+    Args:
+        points: images.
+        factor: whose level colours a point.
+        rho: the prior's correlation within a block.
+    """
+
+    points: int = 1_000
+    factor: str = "shape"
+    rho: float = 0.5
+
+    @property
+    def label(self) -> str:
+        """``blocks against their prior``."""
+        return "blocks against their prior"
+
+    def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
+        values: dict[str, float] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for i, block in enumerate(run.model.blocks[:3]):
+            found = block_scatter(codes, block, self.rho, self.factor, self.points)
+            values |= {f"inside.{i}.{r:g}": share for r, share in zip(found.radii, found.inside, strict=True)}
+            arrays |= {f"scatter.{i}": found.z, f"scatter.{i}.level": found.levels}
+            arrays[f"scatter.{i}.contours"] = found.contours
+        return values, arrays
+
+
+@dataclass(frozen=True)
+class AttributeCurves(Measure):
+    """The probability of the highest level of an attribute while its block goes along the diagonal.
+
+    Values: ``classifier.NAME``, the accuracy of the classifier.
+    Arrays: ``diagonal.NAME`` (3, V): the value that the block's latents take, mean and standard deviation of the
+    probability.
+
+    Args:
+        labels: the attribute of block 1, 2, …
+        bases: codes that are moved.
+    """
+
+    labels: tuple[str, ...]
+    bases: int = 64
+
+    @property
+    def label(self) -> str:
+        """``attributes along the diagonal``."""
+        return f"{', '.join(self.labels)} along the diagonal"
+
+    def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
+        values: dict[str, float] = {}
+        arrays: dict[str, np.ndarray] = {}
+        for block, name in zip(run.model.blocks, self.labels, strict=False):
+            found = attribute_along(run.model, codes, block, code_classifier(codes, name), bases=self.bases)
+            values[f"classifier.{name}"] = found.accuracy
+            arrays[f"diagonal.{name}"] = np.stack([found.values, found.mean[:, -1], found.deviation[:, -1]])
+        return values, arrays
+
+
+@dataclass(frozen=True)
+class AttributeAccuracy(Measure):
+    """How well logistic regression tells an attribute off all latents, and off the first block alone.
+
+    Values: ``accuracy@D`` and ``accuracy.block@D`` with D the number of latents, ``chance``.
+
+    Args:
+        factor: the attribute.
+    """
+
+    factor: str
+
+    @property
+    def label(self) -> str:
+        """``accuracy of`` it."""
+        return f"accuracy of {self.factor}"
+
+    def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
+        found, d = block_accuracy(codes, run.model.blocks[0], self.factor), run.experiment.latents
+        return {f"accuracy@{d}": found.whole, f"accuracy.block@{d}": found.block, "chance": found.chance}, {}

@@ -130,7 +130,9 @@ class Minibatches(Measure):
         size = min(self.batch, len(codes.mean))
         found = batch_properties(codes, size, error, score, self.batches)
         names = ("sap", "mig", "dci-d", "dci-c", "dci-i")
-        arrays = {f"batch.{name}": np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+        arrays = {
+            f"batch.{name}": np.array(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)
+        }
         arrays["batch.recon"] = np.array([one.sufficiency for one in found]) / codes.pixels
         arrays["batch.mi"] = np.array([one.minimality for one in found])
         return {}, arrays

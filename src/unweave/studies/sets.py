@@ -32,10 +32,16 @@ def turned_digits(root: Path | None, size: int, domain: int) -> Dataset:
     return HeldOut(found, (((name, (domain,)),),))
 
 
-def faces(root: Path | None) -> Dataset:
-    """CelebA; where its files are absent coloured dSprites, pictures of the same size in colour."""
-    found = CelebA()
-    return found if found.find(root) is not None else ColorDSprites()
+def faces(root: Path | None, part: str = "all") -> Dataset:
+    """CelebA, all of it or its part ``train``; where its files are absent coloured dSprites or nine tenths of them.
+
+    >>> faces(Path("/nowhere"), "train").shape
+    (3, 64, 64)
+    """
+    found = CelebA("train" if part == "train" else "all")
+    if found.find(root) is not None:
+        return found
+    return Split(ColorDSprites()) if part == "train" else ColorDSprites()
 
 
 def attributes(data: Dataset) -> tuple[str, str, str]:

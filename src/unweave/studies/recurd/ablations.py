@@ -25,7 +25,10 @@ VARIED = (
     "λ from the set that the paper names; k from 1 to 4, all the groups there are.",
 )
 SCORED = "Which scores which of the figures shows is not said: MIG and DCI-D in the first of two, DCI-C and DCI-I next."
-DCI = {name: ("dci" + part, "dci-fast" + part) for name, part in (("D", ""), ("C", ".completeness"), ("I", ".informativeness"))}
+DCI = {
+    name: ("dci" + part, "dci-fast" + part)
+    for name, part in (("D", ""), ("C", ".completeness"), ("I", ".informativeness"))
+}
 FIRST: Mapping[str, tuple[str, ...]] = {"MIG": ("mig",), "DCI-D": DCI["D"]}
 SECOND: Mapping[str, tuple[str, ...]] = {"DCI-C": DCI["C"], "DCI-I": DCI["I"]}
 
@@ -40,7 +43,8 @@ class RecurDTable9(Study):
     title: ClassVar[str] = "RecurD with a linear, a fixed and an attention router, on Shapes3D"
     decided: ClassVar[tuple[str, ...]] = (
         *SILENT,
-        "The text calls what is replaced the gate of encoders; the three descriptions are of routers, and they replace it.",
+        "The text calls what is replaced the gate of encoders; the three descriptions are of routers, and they "
+        "replace it.",
     )
     columns: ClassVar[tuple[Column, ...]] = (Column("MIG", ("mig",)), RECON)
     scales: ClassVar[Mapping[str, Scale]] = {**FULL, "small": SMALL._replace(seeds=1)}
@@ -68,8 +72,10 @@ def varied(study: Study, scale: str, data: str, axes: Sequence[str]) -> list[Ent
         "k": [(float(k), RecurD(k=k)) for k in groups],
     }
     return [
-        ({"data": data, "row": f"{axis} = {x:g}", "axis": axis, "x": x, "seed": seed},
-         trained(study, data, method, scale, seed))
+        (
+            {"data": data, "row": f"{axis} = {x:g}", "axis": axis, "x": x, "seed": seed},
+            trained(study, data, method, scale, seed),
+        )
         for seed in range(study.scale(scale).seeds)
         for axis in axes
         for x, method in models[axis]

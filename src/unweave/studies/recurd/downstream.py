@@ -61,7 +61,8 @@ class PixelAccuracy(Job):
     def _fit(self, root: Path | None) -> dict[str, float]:
         whole: Any = self.data
         (x, told), (x_test, told_test) = (
-            pixels(one.open(root), count) for one, count in ((whole, self.train), (replace(whole, part="test"), self.test))
+            pixels(one.open(root), count)
+            for one, count in ((whole, self.train), (replace(whole, part="test"), self.test))
         )
         return accuracies(x, told, x_test, told_test, self.fractions)
 
@@ -80,14 +81,16 @@ class RecurDFig7(Study):
     name: ClassVar[str] = "recurd-fig7"
     paper: ClassVar[str] = "recurd"
     where: ClassVar[str] = "Figure 7, section 5.2"
-    title: ClassVar[str] = "Data efficiency of a linear layer on frozen codes: MNIST, and unseen angles of MNIST-Rotation"
+    title: ClassVar[str] = (
+        "Data efficiency of a linear layer on frozen codes: MNIST, and unseen angles of MNIST-Rotation"
+    )
     decided: ClassVar[tuple[str, ...]] = (
         *SILENT,
-        "The classifier is multinomial logistic regression on standardised codes of 8 latents, of at most 10,000 images. "
-        "The model itself always sees all training images.",
+        "The classifier is multinomial logistic regression on standardised codes of 8 latents, of at most 10,000 "
+        "images. The model itself always sees all training images.",
         "The size of the digits is not said: 64×64, as the networks want them; 32×32 at small scale.",
-        "Unseen angles: the model and the layer learn from five of the six, the accuracy is that on the sixth, averaged "
-        "over all six (at small scale over the first and the last).",
+        "Unseen angles: the model and the layer learn from five of the six, the accuracy is that on the sixth, "
+        "averaged over all six (at small scale over the first and the last).",
         "Without MNIST's files dSprites stand in, shape for digit and scale for angle; MNIST needs its four idx files "
         "(train-images-idx3-ubyte.gz …) in the folder mnist of the data root.",
     )
@@ -109,7 +112,7 @@ class RecurDFig7(Study):
                 for k in angles
             ),
         ]
-        accuracy = Accuracy(FRACTIONS, train=min(size.count, 10_000), test=min(size.count, 10_000))
+        accuracy = Accuracy(FRACTIONS, train=min(size.images, 10_000), test=min(size.images, 10_000))
         for name, part, data, small in sets:
             pixel = PixelAccuracy(small, FRACTIONS, accuracy.train // 2, accuracy.test // 2)
             found.append(({"data": name, "row": "pixels", "part": part, "seed": 0}, pixel))

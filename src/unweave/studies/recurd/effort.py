@@ -43,14 +43,15 @@ class RecurDTable10(Study):
     where: ClassVar[str] = "Table 10, appendix E.4"
     title: ClassVar[str] = "Complexity of RecurD, β-VAE and FactorVAE"
     decided: ClassVar[tuple[str, ...]] = (
-        "MACs are those of one evaluation of the loss, an image, critics included: one image through β-VAE's network is "
-        "0.018 G, the printed 3.144 G is 171 times that, with its batch unsaid. Compare ratios of rows; nothing is judged.",
+        "MACs are those of one evaluation of the loss, an image, critics included: one image through β-VAE's network "
+        "is 0.018 G, the printed 3.144 G is 171 times that, with its batch unsaid. Compare ratios of rows; nothing is "
+        "judged.",
         "RecurD has a critic of its own for each pair except in the row of shared critics, as the text tells.",
         "Parameters include critics. No reading of Tables 3 to 5 gives the printed numbers to the digit.",
         "Con. time is the time of training until the reconstruction error stays at or below β-VAE's last one, on this "
         "machine, without drawing the first batch; none where that is not reached. β = 4, which is not said.",
-        "The row without critics has no duration. 8 latents on Shapes3D, 16 on CelebA, in whose absence coloured dSprites "
-        "stand in: pictures of the same size.",
+        "The row without critics has no duration. 8 latents on Shapes3D, 16 on CelebA, in whose absence coloured "
+        "dSprites stand in: pictures of the same size.",
     )
     columns: ClassVar[tuple[Column, ...]] = (
         Column("MACs (G)", ("macs",), "lower", pooled="shown", factor=1e-9),
@@ -60,7 +61,7 @@ class RecurDTable10(Study):
         Column("Con. time (s)", ("reach.seconds",), "lower", pooled="shown"),
     )
     scales: ClassVar[Mapping[str, Scale]] = {
-        "smoke": SMOKE._replace(count=60),
+        "smoke": SMOKE._replace(images=60),
         "small": SMALL._replace(steps=600, seeds=1, note="critics of width 64"),
         "paper": PAPER._replace(seeds=1),
     }
@@ -75,7 +76,7 @@ class RecurDTable10(Study):
                 if scale == "smoke" and isinstance(method, FactorVAE):
                     small = replace(method, **TINY)
                 full = experiment(small, images, size, PAPER, 0, latents=latents)
-                job = Training(full, measures=(Effort(min(500, size.count)),), count=10)
+                job = Training(full, measures=(Effort(min(500, size.images)),), count=10)
                 found.append(({"data": data, "row": row, "seed": 0}, job))
         return found
 

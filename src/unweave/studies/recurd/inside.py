@@ -29,8 +29,8 @@ class RecurDTable8(Study):
     decided: ClassVar[tuple[str, ...]] = (
         *SILENT,
         "How a map becomes a code is not said: each channel of each group averaged over its pixels.",
-        "Table 8 writes z = m^L, the text z = m^{L+1}. m^{L−1} is what the first module puts out, m^{L−2} what its first "
-        "convolutions put out: RecurD 1 has nothing else before.",
+        "Table 8 writes z = m^L, the text z = m^{L+1}. m^{L−1} is what the first module puts out, m^{L−2} what its "
+        "first convolutions put out: RecurD 1 has nothing else before.",
         "MIG of layers is of training images, that of z of unseen ones.",
     )
     columns: ClassVar[tuple[Column, ...]] = (
@@ -58,8 +58,8 @@ class RecurDFig1(Study):
     decided: ClassVar[tuple[str, ...]] = (
         "NMI of a pair is I / √(H H): the paper divides by H(c) of a pair, which it does not define.",
         "m are the channels of the last convolution, averaged over their maps; β = 4, 16 and 60, for β is not given.",
-        "Panels (b) and (c) compare two models of which nothing is said: here every model is a point, its mean NMI of m "
-        "across and of z upwards.",
+        "Panels (b) and (c) compare two models of which nothing is said: here every model is a point, its mean NMI of "
+        "m across and of z upwards.",
     )
     scales: ClassVar[Mapping[str, Scale]] = FULL
 
@@ -68,7 +68,7 @@ class RecurDFig1(Study):
         for seed in range(size.seeds):
             for row in PRESSURES:
                 full = trained(self, "dsprites", COMPARED[row], scale, seed).experiment
-                job = Training(full, measures=(Pairs(min(size.count, 5_000)),), count=min(size.count, 5_000))
+                job = Training(full, measures=(Pairs(min(size.images, 5_000)),), count=min(size.images, 5_000))
                 found.append(({"data": "dsprites", "row": row, "seed": seed}, job))
         return found
 
@@ -84,7 +84,9 @@ class RecurDFig1(Study):
             for (row,), each in grouped(results, "row").items()
         }
         if clouds:
-            found.append(Scatter("Mean NMI of pairs", clouds, "of channels m", "of latents z", caption="A point a model."))
+            found.append(
+                Scatter("Mean NMI of pairs", clouds, "of channels m", "of latents z", caption="A point a model.")
+            )
         return found
 
 
@@ -98,8 +100,8 @@ class RecurDFig4(Study):
     title: ClassVar[str] = "Sufficiency, minimal sufficiency and disentanglement of RecurD 0, 1 and 2 over training"
     decided: ClassVar[tuple[str, ...]] = (
         *SILENT,
-        "The terms of RecurD 0 exist for z alone, so all three curves are of z: the error a pixel, I(x; z) and the sum of "
-        "I(z_i; z_j), both against the aggregate posterior, on training images.",
+        "The terms of RecurD 0 exist for z alone, so all three curves are of z: the error a pixel, I(x; z) and the "
+        "sum of I(z_i; z_j), both against the aggregate posterior, on training images.",
         "On dSprites, with 8 latents throughout; the data set is not named.",
     )
     scales: ClassVar[Mapping[str, Scale]] = {
@@ -115,8 +117,8 @@ class RecurDFig4(Study):
         for seed in range(size.seeds):
             for modules in (0, 1, 2):
                 method = replace(RecurD(modules=modules), **(TINY if scale == "smoke" else {}))
-                full = experiment(method, split(self, "dsprites"), size, PAPER, seed, latents=8)
-                job = Training(full, measures=(Properties(),), at=at, count=min(size.count, 2_000))
+                full = experiment(method, split(self, "dsprites", scale), size, PAPER, seed, latents=8)
+                job = Training(full, measures=(Properties(),), at=at, count=min(size.images, 2_000))
                 found.append(({"data": "dsprites", "row": f"RecurD {modules}", "seed": seed}, job))
         return found
 

@@ -12,13 +12,16 @@ from unweave.job import Training
 from unweave.methods import RecurD
 from unweave.studies.base import Entry, Row, Scale, Study, experiment, picked
 from unweave.studies.blocks import BlockTraversals
+from unweave.studies.drawn import traversals
 from unweave.studies.figures import Figure, Strips
 from unweave.studies.recurd.runs import COMPARED, FULL, PAPER, SILENT, SMALL, TINY, trained
 from unweave.studies.sets import faces
 
 SCALES: Mapping[str, Scale] = {**FULL, "small": SMALL._replace(seeds=1), "paper": PAPER._replace(seeds=1)}
 FACES: Mapping[str, Scale] = {**SCALES, "small": SMALL._replace(steps=1_000, seeds=1)}
-SHOWN = "All latents, by falling KL, from −2 to 2 in nine steps around the codes of two images; the first seed of Table 2."
+SHOWN = (
+    "All latents, by falling KL, from −2 to 2 in nine steps around the codes of two images; the first seed of Table 2."
+)
 
 
 class Panel(NamedTuple):
@@ -75,7 +78,9 @@ ATTRIBUTES = (
     Face(20, "Azimuth", "the block whose traversal changes most what differs from left to right", turned),
     Face(21, "Background colour", f"{COLOUR} outer frame", lambda strip: apart(frame(strip))),
     Face(22, "Face colour", f"{COLOUR} middle", lambda strip: apart(centre(strip))),
-    Face(23, "Face width", "the block that changes the sides of the middle most, beyond what the frame changes", widened),
+    Face(
+        23, "Face width", "the block that changes the sides of the middle most, beyond what the frame changes", widened
+    ),
     Face(24, "Gender", "the block that tells Male best", lambda strip: 0.0),
     Face(25, "Smile", "the block that tells Smiling best", lambda strip: 0.0),
 )
@@ -108,14 +113,11 @@ def drawn(panel: Panel) -> type[Study]:
             ]
 
         def figures(self, results: Sequence[Row]) -> list[Figure]:
-            found: list[Figure] = []
-            for labels, result in picked(results):
-                if "traversals" in result.arrays:
-                    strips, moved = result.arrays["traversals"], result.arrays["traversed"]
-                    rows = [(f"latent {int(d)}", strips[b, k]) for b in range(len(strips)) for k, d in enumerate(moved)]
-                    below = [f"{value:.2g}" for value in result.arrays["values"]]
-                    found.append(Strips(f"RecurD, {labels['data']}", rows, below))
-            return found
+            return [
+                traversals(f"RecurD, {labels['data']}", result.arrays, bases=2)
+                for labels, result in picked(results)
+                if "traversals" in result.arrays
+            ]
 
     return RecurDTraversals
 
@@ -135,8 +137,8 @@ def face(panel: Face) -> type[Study]:
             *SILENT,
             "RecurD 2 with 16 encoders of two latents each, as the text says; both latents of a block move together.",
             f"Who chose the block is not said. Here it is {panel.how}; the attribute is the paper's word for it.",
-            "Without CelebA's files coloured dSprites stand in, which have no such attribute: the block is then chosen by "
-            "the same rule, or by shape, and the picture only shows that the study runs.",
+            "Without CelebA's files coloured dSprites stand in, which have no such attribute: the block is then "
+            "chosen by the same rule, or by shape, and the picture only shows that the study runs.",
         )
         scales: ClassVar[Mapping[str, Scale]] = FACES
 
@@ -145,8 +147,13 @@ def face(panel: Face) -> type[Study]:
             few = scale == "smoke"
             method = replace(RecurD(modules=2, size=2), **(TINY if few else {}))
             full = experiment(method, faces(self.root), size, PAPER, 0, latents=32)
-            measures = (BlockTraversals(bases=2 if few else 4, count=min(size.count, 5_000)),)
-            return [({"data": "celeba", "row": "RecurD 2", "seed": 0}, Training(full, measures, (), min(size.count, 5_000)))]
+            measures = (BlockTraversals(bases=2 if few else 4, count=min(size.images, 5_000)),)
+            return [
+                (
+                    {"data": "celeba", "row": "RecurD 2", "seed": 0},
+                    Training(full, measures, (), min(size.images, 5_000)),
+                )
+            ]
 
         def figures(self, results: Sequence[Row]) -> list[Figure]:
             found: list[Figure] = []
@@ -154,7 +161,9 @@ def face(panel: Face) -> type[Study]:
                 if "blocks" not in result.arrays:
                     continue
                 strips = result.arrays["blocks"]
-                scores = [float(np.mean([panel.score(strip) for strip in strips[:, k]])) for k in range(strips.shape[1])]
+                scores = [
+                    float(np.mean([panel.score(strip) for strip in strips[:, k]])) for k in range(strips.shape[1])
+                ]
                 told = result.arrays.get(f"told.{LABELS.get(panel.attribute)}")
                 if panel.attribute in LABELS:
                     scores = (told if told is not None else result.arrays["told"][:, 0]).tolist()

@@ -62,8 +62,8 @@ class RecurDTable6(Study):
     decided: ClassVar[tuple[str, ...]] = (
         *SILENT,
         FAST,
-        "Informativeness is our accuracy, which lies near 0.9 for good codes; what is printed, 0.15 to 0.22, is on a scale "
-        "that the paper does not name, so the two are shown and not compared.",
+        "Informativeness is our accuracy, which lies near 0.9 for good codes; what is printed, 0.15 to 0.22, is on a "
+        "scale that the paper does not name, so the two are shown and not compared.",
     )
     columns: ClassVar[tuple[Column, ...]] = (
         RECON,
@@ -86,10 +86,10 @@ class RecurDTable7(Study):
     title: ClassVar[str] = "RecurD, InfoGAN, ControlVAE and NVAE on dSprites, Shapes3D and Cars3D"
     decided: ClassVar[tuple[str, ...]] = (
         *SILENT,
-        "InfoGAN has as many continuous codes as the data set has factors, and no reconstruction; its code is the mean of "
-        "Q(c|x). ControlVAE has its authors' settings for dSprites. None of the three is described.",
-        "NVAE is a small one, 2 scales of 2 groups; MIG is taken over the means of all its groups, hundreds of latents, "
-        "and that is why it is next to 0.",
+        "InfoGAN has as many continuous codes as the data set has factors, and no reconstruction; its code is the "
+        "mean of Q(c|x). ControlVAE has its authors' settings for dSprites. None of the three is described.",
+        "NVAE is a small one, 2 scales of 2 groups; MIG is taken over the means of all its groups, hundreds of "
+        "latents, and that is why it is next to 0.",
         "VampPrior is named in the text and stands in no row.",
     )
     columns: ClassVar[tuple[Column, ...]] = (RECON, Column("MIG", ("mig",)))
@@ -121,8 +121,8 @@ class RecurDFig3(Study):
     decided: ClassVar[tuple[str, ...]] = (
         *SILENT,
         "A mini-batch of 64 images has no MIG: batches of 500 unseen images, of the first seed.",
-        "I(x; z) of a batch is taken against the aggregate posterior of all images read, not by a critic; the area of a "
-        "point is proportional to it.",
+        "I(x; z) of a batch is taken against the aggregate posterior of all images read, not by a critic; the area of "
+        "a point is proportional to it.",
     )
     scales: ClassVar[Mapping[str, Scale]] = SCALES
     SHOWN: ClassVar[Mapping[str, str]] = {"SAP": "batch.sap", "MIG": "batch.mig", "DCI-D": "batch.dci-d"}

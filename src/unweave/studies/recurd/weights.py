@@ -65,7 +65,14 @@ class Identity(Job):
 
     def _check(self) -> dict[str, float]:
         full = Experiment(
-            self.method, Triangle(), network=MLP((16,)), latents=4, steps=1, batch=32, precision="float64", seed=self.seed
+            self.method,
+            Triangle(),
+            network=MLP((16,)),
+            latents=4,
+            steps=1,
+            batch=32,
+            precision="float64",
+            seed=self.seed,
         ).complete()
         where = torch.device("cpu")
         model, feed = build(full, where), Feed(full, Triangle().open(), where)
@@ -109,10 +116,10 @@ class RecurDTable1(Study):
     where: ClassVar[str] = "Table 1, section 2.1"
     title: ClassVar[str] = "β-VAE and four of its relatives as weights of KL, total correlation and dimension-wise KL"
     decided: ClassVar[tuple[str, ...]] = (
-        "Nothing is trained: β = 4, γ = 6.4, β-TCVAE with β = 4, λ = 10, α = 0.5 and λ = 10 are put in, and every loss of "
-        "20 random batches must be the sum of its parts with these weights.",
-        "Put right: the weight of TC in β-TCVAE is β − 1, for its KL holds TC once; InfoVAE's divergence is TC + DW, and "
-        "each gets α + λ − 1; equation 15 takes λ_b and λ_c in the other order than equation 2.",
+        "Nothing is trained: β = 4, γ = 6.4, β-TCVAE with β = 4, λ = 10, α = 0.5 and λ = 10 are put in, and every "
+        "loss of 20 random batches must be the sum of its parts with these weights.",
+        "Put right: the weight of TC in β-TCVAE is β − 1, for its KL holds TC once; InfoVAE's divergence is TC + DW, "
+        "and each gets α + λ − 1; equation 15 takes λ_b and λ_c in the other order than equation 2.",
         "What the methods penalise stands for TC or for TC + DW: a critic, a batch's estimate, covariances, an MMD.",
     )
     columns: ClassVar[tuple[Column, ...]] = (
@@ -121,7 +128,9 @@ class RecurDTable1(Study):
         Column("λ_c", ("weight.c",), "", pooled="shown"),
         Column("loss − parts", ("residual",), "lower"),
     )
-    scales: ClassVar[Mapping[str, Scale]] = dict.fromkeys(("smoke", "small", "paper"), Scale(1, 32, 1, 1e-4, count=640))
+    scales: ClassVar[Mapping[str, Scale]] = dict.fromkeys(
+        ("smoke", "small", "paper"), Scale(1, 32, 1, 1e-4, images=640)
+    )
 
     def jobs(self, scale: str) -> list[Entry]:
         self.scale(scale)
