@@ -100,17 +100,16 @@ def _scatter(one: Scatter) -> str:
     clouds = {name: (np.asarray(x, np.float64), np.asarray(y, np.float64)) for name, (x, y) in one.clouds.items()}
     xs = np.concatenate([x for x, _ in clouds.values()] or [np.zeros(0)])
     ys = np.concatenate([y for _, y in clouds.values()] or [np.zeros(0)])
-    for cx, cy, radius in one.rings:
-        xs, ys = np.append(xs, [cx - radius, cx + radius]), np.append(ys, [cy - radius, cy + radius])
+    outlines = [(np.asarray(x, np.float64), np.asarray(y, np.float64)) for x, y in one.outlines]
+    for x, y in outlines:
+        xs, ys = np.append(xs, x), np.append(ys, y)
     words, used = legend([(name, k, 0) for k, name in enumerate(clouds)], LEFT, TOP, WIDTH - LEFT - RIGHT)
-    height = WIDTH - LEFT - RIGHT if one.rings else 260.0
+    height = WIDTH - LEFT - RIGHT if outlines else 260.0
     frame = Frame(LEFT, TOP + used + 10, WIDTH - LEFT - RIGHT, height, *span(xs), *span(ys))
     parts: list[object] = [text(LEFT, 20, one.title, class_="title"), words, axes(frame, "", one.across, one.up)]
-    for cx, cy, radius in one.rings:
-        rx = radius / (frame.high_x - frame.low_x) * frame.width
-        ry = radius / (frame.high_y - frame.low_y) * frame.height
-        at = {"cx": f(frame.across(cx)), "cy": f(frame.down(cy)), "rx": f(rx), "ry": f(ry)}
-        parts.append(tag("ellipse", **at, fill="none", class_="grid"))
+    for x, y in outlines:
+        points = " ".join(f"{f(frame.across(a))},{f(frame.down(b))}" for a, b in zip(x, y, strict=True))
+        parts.append(tag("polyline", points=points, fill="none", class_="grid"))
     most = max((max(areas, default=0.0) for areas in one.areas.values()), default=0.0)
     for k, (name, (x, y)) in enumerate(clouds.items()):
         areas = one.areas.get(name)

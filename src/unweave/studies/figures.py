@@ -51,7 +51,7 @@ class Scatter:
         up: name of the vertical one.
         areas: name -> one number a point, which its area is proportional to.
         words: name -> one word a point, which stands beside it.
-        rings: (x, y, radius) of circles under the points, such as the contours of a prior.
+        outlines: lines under the points, such as the contours of a prior.
         caption: what to read off.
     """
 
@@ -61,7 +61,7 @@ class Scatter:
     up: str = ""
     areas: Mapping[str, Sequence[float]] = field(default_factory=dict)
     words: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    rings: Sequence[tuple[float, float, float]] = ()
+    outlines: Sequence[Series] = ()
     caption: str = ""
 
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from unweave.analysis import complexity
+from unweave.analysis.cost import RATE, STEP
 from unweave.analysis.trajectory import Trained, elbo_trajectory, largest_group
 from unweave.data import Dataset, Split
 from unweave.engine import Complete
 from unweave.job import Cost, Job, Measure, Result, Scores, Told, Training, once, quiet
 from unweave.methods import DIPVAE1, BetaSTCVAE, BetaTCVAE, BetaVAE, FactorVAE, Method
 from unweave.metrics import MIGPosterior
-from unweave.networks import MLP, Body, Conv
+from unweave.networks import MLP, VAE, Body, Conv
 from unweave.studies.base import Entry, Row, Scale, Study, experiment, grouped, picked
 from unweave.studies.figures import Curves, Distributions, Figure, HeatMap
 from unweave.studies.inside import Bound
@@ -28,6 +31,7 @@ LATENTS = (6, 8, 10, 12, 14, 16, 18, 20)
 BETAS = (2.0, 4.0, 6.0, 8.0, 10.0)
 DENSE = (250, 500, 1000, 1500, 2000, 3000, 4000, 5000)
 CONVOLVED = (100, 200, 400, 600, 800, 900, 1000, 1200)
+SETS = ("dsprites", "mnist", "shapes3d", "cars3d", "celeba")
 FLAT = ("dsprites", "mnist")
 """Data sets on which the networks are dense."""
 EPSILON, DELTA = 0.001, 0.01
@@ -57,12 +61,16 @@ class Grid:
 GRIDS: Mapping[str, Grid] = {
     "smoke": Grid(("dsprites",), (8,), (4.0,), (8, 12, 16), ()),
     "small": Grid(("dsprites",), (8, 12), (4.0,), (50, 100, 200, 400), ()),
-    "paper": Grid(("dsprites", "mnist", "shapes3d", "cars3d", "celeba"), LATENTS, BETAS, DENSE, CONVOLVED),
+    "paper": Grid(SETS, (8, 12, 16), (4.0, 8.0), DENSE, CONVOLVED),
 }
+WHOLE = Grid(SETS, LATENTS, BETAS, DENSE, CONVOLVED)
+"""The published grid: 31 pairs of latents and groups, 8 capacities, 5 pressures, 20 repeats, 5 data sets."""
 SCALES: Mapping[str, Scale] = {
     "smoke": Scale(6, 16, 1, 1e-3, images=200, note="8 latents, dense layers of 8, 12 and 16"),
     "small": Scale(2_000, 64, 1, 5e-4, images=5_000, note="dSprites, 8 and 12 latents, β = 4, widths of 50 to 400"),
-    "paper": PAPER,
+    "paper": PAPER._replace(
+        seeds=3, note="8, 12 and 16 latents, β of 4 and 8: 2,880 of the 124,000 models, all with full=True"
+    ),
 }
 
 
@@ -122,15 +130,18 @@ def divisors(latents: int) -> list[int]:
     return [i for i in range(1, latents) if latents % i == 0]
 
 
-def swept(study: Study, scale: str, labelled: bool = False) -> list[Entry]:
+def swept(study: Study, scale: str, full: bool, labelled: bool = False) -> list[Entry]:
     """The grid of Figures 2 and 3: data sets, capacities, numbers of latents, group sizes, β, repeats.
 
     Args:
         study: whose data and scale.
         scale: its name.
+        full: the whole published grid at paper scale.
         labelled: only data sets with factors, which have a MIG.
     """
     size, grid, found = study.scale(scale), GRIDS[scale], []
+    if full and scale == "paper":
+        size, grid = PAPER, WHOLE
     for data in grid.sets:
         if labelled and data not in ("dsprites", "shapes3d", "cars3d"):
             continue
@@ -145,13 +156,41 @@ def swept(study: Study, scale: str, labelled: bool = False) -> list[Entry]:
                 for i in divisors(n):
                     for beta in grid.betas:
                         method = BetaSTCVAE(beta=beta, group_size=i)
-                        full = experiment(method, images, here, PAPER, 0, latents=n)
+                        one = experiment(method, images, here, PAPER, 0, latents=n)
                         labels = {"data": data, "row": f"n = {n}, i = {i}", "c": width, "n": n, "i": i, "beta": beta}
                         found += [
-                            ({**labels, "seed": seed}, Training(_seeded(full, seed), measures, count=10))
+                            ({**labels, "seed": seed}, Training(_seeded(one, seed), measures, count=10))
                             for seed in range(size.seeds)
                         ]
     return found
+
+
+def counted(entries: Sequence[Entry]) -> tuple[int, Cost]:
+    """Number of jobs, and what they cost, from the sizes of their layers."""
+    seconds, steps, disk = 0.0, 0, 0
+    trainings = [job for _, job in entries if isinstance(job, Training)]
+    for job in trainings:
+        one = job.experiment
+        macs = multiplied(one.data.shape, one.network, one.latents)
+        seconds += one.steps * (STEP + 3 * macs * one.batch / RATE[one.precision])
+        steps += one.steps
+        disk += 12 * macs if isinstance(one.network, MLP) else 24 * macs // 10
+    return len(entries), Cost(seconds, steps, disk)
+
+
+@lru_cache(1024)
+def multiplied(shape: tuple[int, int, int], network: Body | None, latents: int) -> int:
+    """Multiply-accumulates of encoding and decoding one image.
+
+    >>> multiplied((1, 64, 64), MLP((100, 100)), 8)
+    841600
+    """
+    assert isinstance(network, MLP | Conv)
+    if isinstance(network, MLP):
+        width = network.hidden[0]
+        return 2 * (shape[0] * shape[1] * shape[2] * width + width**2) + 3 * latents * width
+    narrow, width = Conv(hidden=1), network.hidden or 1
+    return complexity(VAE(narrow, shape, latents, "bernoulli"), shape).macs + (width - 1) * (2 * 1024 + 3 * latents)
 
 
 def _seeded(full: Complete, seed: int) -> Complete:
@@ -161,7 +200,13 @@ def _seeded(full: Complete, seed: int) -> Complete:
 
 @dataclass(frozen=True)
 class StcVAEFig2(Study):
-    """Figure 2: which size of groups has the best bound at each capacity, and where omniscient latents appear."""
+    """Figure 2: which size of groups has the best bound at each capacity, and where omniscient latents appear.
+
+    Args:
+        full: at paper scale the whole published grid and not the part of it that a few machines can train.
+    """
+
+    full: bool = False
 
     name: ClassVar[str] = "stcvae-fig2"
     paper: ClassVar[str] = "stcvae"
@@ -185,7 +230,11 @@ class StcVAEFig2(Study):
     scales: ClassVar[Mapping[str, Scale]] = SCALES
 
     def jobs(self, scale: str) -> list[Entry]:
-        return [({"data": "all", "row": "β-TCVAE", "seed": 0}, GroupingCoefficient()), *swept(self, scale)]
+        return [({"data": "all", "row": "β-TCVAE", "seed": 0}, GroupingCoefficient()), *swept(self, scale, self.full)]
+
+    def cost(self, scale: str) -> tuple[int, Cost]:
+        """Without building networks of a hundred million weights to count them."""
+        return counted(self.jobs(scale))
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []
@@ -234,7 +283,13 @@ def omniscient_region(data: str, results: Sequence[Row], widths: Sequence[int]) 
 
 @dataclass(frozen=True)
 class StcVAEFig3(Study):
-    """Figure 3: mean MIG over capacity."""
+    """Figure 3: mean MIG over capacity.
+
+    Args:
+        full: at paper scale the whole published grid and not the part of it that a few machines can train.
+    """
+
+    full: bool = False
 
     name: ClassVar[str] = "stcvae-fig3"
     paper: ClassVar[str] = "stcvae"
@@ -249,7 +304,11 @@ class StcVAEFig3(Study):
     scales: ClassVar[Mapping[str, Scale]] = SCALES
 
     def jobs(self, scale: str) -> list[Entry]:
-        return swept(self, scale, labelled=True)
+        return swept(self, scale, self.full, labelled=True)
+
+    def cost(self, scale: str) -> tuple[int, Cost]:
+        """Without building networks of a hundred million weights to count them."""
+        return counted(self.jobs(scale))
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []
@@ -330,6 +389,10 @@ class StcVAEFig4(Study):
                         for seed in range(size.seeds)
                     ]
         return found
+
+    def cost(self, scale: str) -> tuple[int, Cost]:
+        """Without building networks of a hundred million weights to count them."""
+        return counted(self.jobs(scale))
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []
