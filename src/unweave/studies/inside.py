@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from unweave.analysis import (
 from unweave.analysis.pairwise import pooled
 from unweave.job import Arrays, Measure, Values
 from unweave.metrics import DCI, MIG, SAP
+from unweave.networks import Model
 from unweave.networks.bodies import Trunk
 from unweave.run import Run
 from unweave.types import Codes, Gaussian
@@ -46,22 +48,28 @@ class LayerMIG(Measure):
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         found = layer_codes(run.model, run.data, run.images, count=self.count)
         values = {f"mig.{name}": MIG()(one).value for name, one in found.items() if not name.startswith("router")}
-        if any(isinstance(one, Trunk) and len(one.layers) > 2 for one in getattr(run.model, "first", ())):
-            first = layer_codes(_FirstMaps(run.model), run.data, run.images, count=self.count)
+        encoders = list(getattr(run.model, "first", ()))
+        if encoders and all(isinstance(one, Trunk) and len(one.layers) > 2 for one in encoders):
+            first = layer_codes(_FirstMaps(run.model, encoders), run.data, run.images, count=self.count)
             values["mig.m1"] = MIG()(first["m1"]).value
         return values, {}
 
 
-class _FirstMaps(torch.nn.Module):
+class _FirstMaps(Model):
     """A model whose one layer is the first convolution of each of RecurD's first encoders."""
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, inner: Model, encoders: Sequence[Trunk]) -> None:
         super().__init__()
-        self.inner = model
+        self.inner, self.encoders = inner, encoders
 
-    def features(self, x: Tensor) -> dict[str, Tensor]:
-        encoders = self.inner.first
-        return {"m1": torch.cat([pooled(one.layers[:2](x)) for one in encoders], 1)}
+    def encode(self, x: Tensor, space: int = 0) -> Gaussian:
+        return self.inner.encode(x, space)
+
+    def decode(self, z: Tensor, space: int = 0) -> Tensor:
+        return self.inner.decode(z, space)
+
+    def features(self, x: Tensor) -> Mapping[str, Tensor]:
+        return {"m1": torch.cat([pooled(one.layers[:2](x)) for one in self.encoders], 1)}
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from unweave.job import Scores, Training
 from unweave.methods import DIPVAE1, DIPVAE2, AnnealedVAE, BetaTCVAE, BetaVAE, FactorVAE, Method
 from unweave.metrics import DCI, MIG, SAP, BetaVAEScore, FactorVAEScore, Modularity
 from unweave.networks import MLP
-from unweave.studies.base import Entry, Row, Scale, Study, experiment, grouped
+from unweave.studies.base import Entry, Labels, Row, Scale, Study, experiment, grouped
 from unweave.studies.figures import Distributions, Figure, Scatter
 from unweave.studies.measures import Information, Recon
 from unweave.studies.table import Column
+from unweave.studies.tiny import tiny
 
 PAPER = Scale(steps=300_000, batch=64, seeds=50, lr=1e-4)
 SMALL = Scale(steps=2_500, batch=64, seeds=1, lr=5e-4, images=5_000, note="the second and the fifth strength of each")
@@ -81,13 +82,16 @@ def comparison(data: str) -> type[Study]:
         }
 
         def jobs(self, scale: str) -> list[Entry]:
-            size, found = self.scale(scale), []
+            size = self.scale(scale)
+            found: list[Entry] = []
             some = {"smoke": (1,), "small": (1, 4)}.get(scale, tuple(range(6)))
             for method, (symbol, make, strengths) in STRENGTHS.items():
                 for place in some:
                     x = strengths[place]
-                    full = experiment(_sized(make(x), scale), self.data(data), size, PAPER, 0, latents=10)
-                    labels = {"data": data, "row": f"{method} {symbol} = {x:g}", "method": method, "x": x}
+                    full = experiment(
+                        tiny(make(x)) if scale == "smoke" else make(x), self.data(data), size, PAPER, 0, latents=10
+                    )
+                    labels: Labels = {"data": data, "row": f"{method} {symbol} = {x:g}", "method": method, "x": x}
                     found += [
                         (
                             {**labels, "seed": seed},
@@ -116,11 +120,6 @@ def comparison(data: str) -> type[Study]:
             return found
 
     return StandardComparison
-
-
-def _sized(method: Method, scale: str) -> Method:
-    small = scale == "smoke" and isinstance(method, FactorVAE)
-    return replace(method, critic_hidden=16, critic_layers=2) if small else method
 
 
 def _measures(scale: str) -> tuple[Scores | Recon | Information, ...]:

@@ -10,20 +10,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from unweave.analysis import complexity
+from unweave.analysis import Trained, complexity, elbo_trajectory, largest_group
 from unweave.analysis.cost import RATE, STEP
-from unweave.analysis.trajectory import Trained, elbo_trajectory, largest_group
 from unweave.data import Dataset, Split
 from unweave.engine import Complete
 from unweave.job import Cost, Job, Measure, Result, Scores, Told, Training, once, quiet
 from unweave.methods import DIPVAE1, BetaSTCVAE, BetaTCVAE, BetaVAE, FactorVAE, Method
 from unweave.metrics import MIGPosterior
 from unweave.networks import MLP, VAE, Body, Conv
-from unweave.studies.base import Entry, Row, Scale, Study, experiment, grouped, picked
+from unweave.studies.base import Entry, Labels, Row, Scale, Study, experiment, grouped, picked
 from unweave.studies.figures import Curves, Distributions, Figure, HeatMap
 from unweave.studies.inside import Bound
 from unweave.studies.sets import digits, faces
 from unweave.studies.table import Column
+from unweave.studies.tiny import tiny
 from unweave.studies.unseen import OnTest
 
 PAPER = Scale(steps=20_000, batch=256, seeds=20, lr=5e-4)
@@ -139,7 +139,8 @@ def swept(study: Study, scale: str, full: bool, labelled: bool = False) -> list[
         full: the whole published grid at paper scale.
         labelled: only data sets with factors, which have a MIG.
     """
-    size, grid, found = study.scale(scale), GRIDS[scale], []
+    size, grid = study.scale(scale), GRIDS[scale]
+    found: list[Entry] = []
     if full and scale == "paper":
         size, grid = PAPER, WHOLE
     for data in grid.sets:
@@ -157,7 +158,14 @@ def swept(study: Study, scale: str, full: bool, labelled: bool = False) -> list[
                     for beta in grid.betas:
                         method = BetaSTCVAE(beta=beta, group_size=i)
                         one = experiment(method, images, here, PAPER, 0, latents=n)
-                        labels = {"data": data, "row": f"n = {n}, i = {i}", "c": width, "n": n, "i": i, "beta": beta}
+                        labels: Labels = {
+                            "data": data,
+                            "row": f"n = {n}, i = {i}",
+                            "c": width,
+                            "n": n,
+                            "i": i,
+                            "beta": beta,
+                        }
                         found += [
                             ({**labels, "seed": seed}, Training(_seeded(one, seed), measures, count=10))
                             for seed in range(size.seeds)
@@ -375,15 +383,16 @@ class StcVAEFig4(Study):
     }
 
     def jobs(self, scale: str) -> list[Entry]:
-        size, found = self.scale(scale), []
+        size = self.scale(scale)
+        found: list[Entry] = []
         scores = Scores((MIGPosterior(min(2_000, 5 * size.images), size.images),))
         for data, widths in self.WIDTHS[scale].items():
             for width in widths:
                 here = size._replace(network=body(data, width))
                 for row, (method, n) in MODELS.items():
-                    small = _tiny(method) if scale == "smoke" else method
+                    small = tiny(method) if scale == "smoke" else method
                     full = experiment(small, self.data(data), here, PAPER, 0, latents=n)
-                    labels = {"data": data, "row": row, "c": width}
+                    labels: Labels = {"data": data, "row": row, "c": width}
                     found += [
                         ({**labels, "seed": seed}, Training(_seeded(full, seed), (scores,), count=size.images))
                         for seed in range(size.seeds)
@@ -404,10 +413,6 @@ class StcVAEFig4(Study):
             }
             found.append(Distributions(f"MIG, {data}, c = {width:,}", groups, "MIG", unit=True))
         return found
-
-
-def _tiny(method: Method) -> Method:
-    return replace(method, critic_hidden=16, critic_layers=2) if isinstance(method, FactorVAE) else method
 
 
 STUDIES: Mapping[str, type[Study]] = {one.name: one for one in (StcVAEFig2, StcVAEFig3, StcVAEFig4)}

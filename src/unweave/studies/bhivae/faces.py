@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from unweave.data import Dataset
@@ -15,6 +15,7 @@ from unweave.studies.blocks import AttributeAccuracy, AttributeCurves, BlockTrav
 from unweave.studies.figures import Curves, Figure, Strips
 from unweave.studies.sets import attributes, faces
 from unweave.studies.table import Column
+from unweave.studies.tiny import tiny
 
 PAPER = Scale(steps=100_000, batch=128, seeds=1, lr=1e-4)
 SMALL = Scale(steps=1_500, batch=64, seeds=1, lr=5e-4, images=5_000)
@@ -40,10 +41,7 @@ def trained(
 ) -> Training:
     """One model of this paper's supervised part."""
     size = study.scale(scale)
-    small = method
-    if scale == "smoke":
-        critics = {"width": 16, "part_width": 16, "classifier_hidden": 8, "critic_hidden": 8}
-        small = replace(method, **{name: value for name, value in critics.items() if hasattr(method, name)})
+    small = tiny(method) if scale == "smoke" else method
     full = experiment(small, faces(study.root), size, PAPER, seed, latents=latents)
     return Training(full, measures=measures, count=size.images)
 

@@ -17,6 +17,7 @@ from unweave.studies.figures import Figure, Scatter, Strips
 from unweave.studies.measures import Recon
 from unweave.studies.sets import digits
 from unweave.studies.table import Column
+from unweave.studies.tiny import tiny
 from unweave.studies.unseen import Accuracy
 
 PAPER = Scale(steps=100_000, batch=128, seeds=5, lr=1e-4, network=MLP((1200, 1200)))
@@ -46,13 +47,6 @@ SILENT = (
 BASIS = "Guided-VAE's light decoder is a linear basis on dSprites, without a spatial transformer, as nothing is said."
 
 
-def small_parts(method: Method) -> Method:
-    """The method with critics of next to no size, for smoke scale."""
-    if isinstance(method, BHiVAE):
-        return replace(method, width=16, part_width=16, critic_hidden=16, critic_layers=2)
-    return replace(method, critic_hidden=16, critic_layers=2) if isinstance(method, FactorVAE) else method
-
-
 def trained(
     study: Study, data: Dataset, row: str, scale: str, seed: int, latents: int, measures: tuple[Measure, ...]
 ) -> Training:
@@ -60,7 +54,7 @@ def trained(
     size, method = study.scale(scale), COMPARED[row]
     if isinstance(method, GuidedVAE) and data.name == "mnist":
         method = GuidedVAE()
-    small = small_parts(method) if scale == "smoke" else method
+    small = tiny(method) if scale == "smoke" else method
     full = experiment(small, data, size, PAPER, seed, latents=latents)
     return Training(full, measures=measures, count=size.images)
 

@@ -171,5 +171,7 @@ def appendix(panel: Panel) -> type[Study]:
 
 
 STUDIES: Mapping[str, type[Study]] = {
-    one.name: one for one in (RecurDTable9, RecurDFig6, *(appendix(panel) for panel in PANELS))
+    RecurDTable9.name: RecurDTable9,
+    RecurDFig6.name: RecurDFig6,
+    **{one.name: one for one in map(appendix, PANELS)},
 }

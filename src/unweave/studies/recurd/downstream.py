@@ -16,8 +16,9 @@ from unweave.engine.codes import nuisance
 from unweave.job import Cost, Job, Result, Told, Training, once, quiet
 from unweave.studies.base import Entry, Row, Scale, Study, experiment, grouped
 from unweave.studies.figures import Curves, Figure
-from unweave.studies.recurd.runs import COMPARED, PAPER, SILENT, SMALL, SMOKE, tiny
+from unweave.studies.recurd.runs import COMPARED, PAPER, SILENT, SMALL, SMOKE
 from unweave.studies.sets import ANGLES, digits, turned_digits
+from unweave.studies.tiny import tiny
 from unweave.studies.unseen import Accuracy, accuracies
 
 FRACTIONS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -101,7 +102,8 @@ class RecurDFig7(Study):
     }
 
     def jobs(self, scale: str) -> list[Entry]:
-        size, found = self.scale(scale), []
+        size = self.scale(scale)
+        found: list[Entry] = []
         side = 32 if scale == "small" else 64
         angles = {"smoke": (0,), "small": (0, ANGLES - 1)}.get(scale, tuple(range(ANGLES)))
         rows = ("β-VAE β = 4", "RecurD") if scale == "smoke" else ROWS

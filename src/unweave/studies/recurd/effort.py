@@ -11,9 +11,10 @@ from unweave.job import Training
 from unweave.methods import BetaVAE, FactorVAE, Method, RecurD
 from unweave.studies.base import Entry, Row, Scale, Study, experiment
 from unweave.studies.inside import Effort
-from unweave.studies.recurd.runs import PAPER, SMALL, SMOKE, TINY
+from unweave.studies.recurd.runs import PAPER, SMALL, SMOKE
 from unweave.studies.sets import faces
 from unweave.studies.table import Column, Table, tabulate
+from unweave.studies.tiny import tiny
 
 TARGET = "β-VAE"
 """The row whose last reconstruction error the others are timed to."""
@@ -67,14 +68,14 @@ class RecurDTable10(Study):
     }
 
     def jobs(self, scale: str) -> list[Entry]:
-        size, found = self.scale(scale), []
-        critics = {"smoke": TINY, "small": {"critic_hidden": 64}}.get(scale, {})
+        size = self.scale(scale)
+        found: list[Entry] = []
         for data, rows in ROWS.items():
             images, latents = (faces(self.root), 16) if data == "celeba" else (self.data(data), 8)
             for row, method in rows.items():
-                small = replace(method, **critics) if critics and isinstance(method, RecurD) else method
-                if scale == "smoke" and isinstance(method, FactorVAE):
-                    small = replace(method, **TINY)
+                small = tiny(method) if scale == "smoke" else method
+                if scale == "small" and isinstance(method, RecurD):
+                    small = replace(method, critic_hidden=64)
                 full = experiment(small, images, size, PAPER, 0, latents=latents)
                 job = Training(full, measures=(Effort(min(500, size.images)),), count=10)
                 found.append(({"data": data, "row": row, "seed": 0}, job))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from unweave.job import Training
@@ -11,9 +11,10 @@ from unweave.methods import RecurD
 from unweave.studies.base import Entry, Row, Scale, Study, experiment, grouped, picked
 from unweave.studies.figures import Curves, Figure, HeatMap, Scatter
 from unweave.studies.inside import Pairs, Properties
-from unweave.studies.recurd.runs import COMPARED, FULL, PAPER, SILENT, SMALL, TINY, split, trained
+from unweave.studies.recurd.runs import COMPARED, FULL, PAPER, SILENT, SMALL, split, trained
 from unweave.studies.recurd.scores import RECON
 from unweave.studies.table import Column
+from unweave.studies.tiny import tiny
 
 PRESSURES = ("β-VAE β = 4", "β-VAE β = 16", "β-VAE β = 60")
 
@@ -64,7 +65,8 @@ class RecurDFig1(Study):
     scales: ClassVar[Mapping[str, Scale]] = FULL
 
     def jobs(self, scale: str) -> list[Entry]:
-        size, found = self.scale(scale), []
+        size = self.scale(scale)
+        found: list[Entry] = []
         for seed in range(size.seeds):
             for row in PRESSURES:
                 full = trained(self, "dsprites", COMPARED[row], scale, seed).experiment
@@ -112,12 +114,20 @@ class RecurDFig4(Study):
     POINTS: ClassVar[Mapping[str, int]] = {"smoke": 2, "small": 10, "paper": 30}
 
     def jobs(self, scale: str) -> list[Entry]:
-        size, found = self.scale(scale), []
+        size = self.scale(scale)
+        found: list[Entry] = []
         at = tuple(sorted({max(1, size.steps * k // self.POINTS[scale]) for k in range(1, self.POINTS[scale] + 1)}))
         for seed in range(size.seeds):
             for modules in (0, 1, 2):
-                method = replace(RecurD(modules=modules), **(TINY if scale == "smoke" else {}))
-                full = experiment(method, split(self, "dsprites", scale), size, PAPER, seed, latents=8)
+                method = RecurD(modules=modules)
+                full = experiment(
+                    tiny(method) if scale == "smoke" else method,
+                    split(self, "dsprites", scale),
+                    size,
+                    PAPER,
+                    seed,
+                    latents=8,
+                )
                 job = Training(full, measures=(Properties(),), at=at, count=min(size.images, 2_000))
                 found.append(({"data": "dsprites", "row": f"RecurD {modules}", "seed": seed}, job))
         return found

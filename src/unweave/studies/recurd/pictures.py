@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -14,8 +14,9 @@ from unweave.studies.base import Entry, Row, Scale, Study, experiment, picked
 from unweave.studies.blocks import BlockTraversals
 from unweave.studies.drawn import traversals
 from unweave.studies.figures import Figure, Strips
-from unweave.studies.recurd.runs import COMPARED, FULL, PAPER, SILENT, SMALL, TINY, trained
+from unweave.studies.recurd.runs import COMPARED, FULL, PAPER, SILENT, SMALL, trained
 from unweave.studies.sets import faces
+from unweave.studies.tiny import tiny
 
 SCALES: Mapping[str, Scale] = {**FULL, "small": SMALL._replace(seeds=1), "paper": PAPER._replace(seeds=1)}
 FACES: Mapping[str, Scale] = {**SCALES, "small": SMALL._replace(steps=1_000, seeds=1)}
@@ -145,8 +146,8 @@ def face(panel: Face) -> type[Study]:
         def jobs(self, scale: str) -> list[Entry]:
             size = self.scale(scale)
             few = scale == "smoke"
-            method = replace(RecurD(modules=2, size=2), **(TINY if few else {}))
-            full = experiment(method, faces(self.root), size, PAPER, 0, latents=32)
+            method = RecurD(modules=2, size=2)
+            full = experiment(tiny(method) if few else method, faces(self.root), size, PAPER, 0, latents=32)
             measures = (BlockTraversals(bases=2 if few else 4, count=min(size.images, 5_000)),)
             return [
                 (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from unweave.data import Dataset, Split, Subset
 from unweave.job import Measure, Scores, Training
@@ -24,6 +23,7 @@ from unweave.networks import MLP
 from unweave.studies.base import Entry, Scale, Study, experiment
 from unweave.studies.inside import LayerMIG, Minibatches
 from unweave.studies.measures import Traversals
+from unweave.studies.tiny import tiny
 from unweave.studies.unseen import OnTest, PixelError
 
 PAPER = Scale(steps=300_000, batch=64, seeds=5, lr=1e-4)
@@ -48,8 +48,6 @@ CODES = {"dsprites": 5, "shapes3d": 6, "cars3d": 6}
 """Continuous codes of InfoGAN."""
 QUICK = ("dsprites", "color-dsprites")
 """Data sets that are drawn in no time."""
-TINY: Mapping[str, object] = {"critic_hidden": 16, "critic_layers": 2}
-"""Critics at smoke scale."""
 
 SPLIT = "Trained on nine tenths of the images, and scored, with Recon, on the rest, as the paper says."
 SILENT = (
@@ -111,11 +109,6 @@ def _latents(data: str, method: Method, scale: str, latents: int) -> int:
     if isinstance(method, NVAE):
         return 40 if scale == "smoke" else 800
     return latents
-
-
-def tiny(method: Method) -> Method:
-    known = {name: value for name, value in TINY.items() if hasattr(method, name)}
-    return replace(method, **known) if known else method
 
 
 def split(study: Study, data: str, scale: str) -> Dataset:

@@ -92,8 +92,9 @@ def claimed(method: Method) -> tuple[Weights, Mapping[str, float]]:
     >>> claimed(BetaTCVAE(beta=4.0))
     (Weights(kl=1.0, tc=3.0, dw=0.0), {'kl': 1.0, 'tc': 3.0})
     """
+    stands: tuple[str, ...] = ()
     if isinstance(method, BetaVAE):
-        weights, stands = beta_vae(method.beta), ()
+        weights = beta_vae(method.beta)
     elif isinstance(method, FactorVAE):
         weights, stands = factor_vae(method.gamma), ("tc",)
     elif isinstance(method, BetaTCVAE):
