@@ -21,7 +21,7 @@ from unweave.analysis import (
 from unweave.analysis.pairwise import pooled
 from unweave.job import Arrays, Measure, Values
 from unweave.metrics import DCI, MIG, SAP
-from unweave.networks import Model
+from unweave.networks import Judged, Model
 from unweave.networks.bodies import Trunk
 from unweave.run import Run
 from unweave.types import Codes, Gaussian
@@ -48,7 +48,8 @@ class LayerMIG(Measure):
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         found = layer_codes(run.model, run.data, run.images, count=self.count)
         values = {f"mig.{name}": MIG()(one).value for name, one in found.items() if not name.startswith("router")}
-        encoders = list(getattr(run.model, "first", ()))
+        inner = run.model.model if isinstance(run.model, Judged) else run.model
+        encoders = list(getattr(inner, "first", ()))
         if encoders and all(isinstance(one, Trunk) and len(one.layers) > 2 for one in encoders):
             first = layer_codes(_FirstMaps(run.model, encoders), run.data, run.images, count=self.count)
             values["mig.m1"] = MIG()(first["m1"]).value

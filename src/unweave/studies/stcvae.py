@@ -160,7 +160,6 @@ def swept(study: Study, scale: str, full: bool, labelled: bool = False) -> list[
                         one = experiment(method, images, here, PAPER, 0, latents=n)
                         labels: Labels = {
                             "data": data,
-                            "row": f"n = {n}, i = {i}",
                             "c": width,
                             "n": n,
                             "i": i,
@@ -229,11 +228,7 @@ class StcVAEFig2(Study):
         f"Omniscient: at least {1 - DELTA:.0%} of the models of a cell have a latent whose differential entropy is "
         f"below {EPSILON} nats, the formula to the letter. A latent that says nothing has 1.419.",
     )
-    columns: ClassVar[tuple[Column, ...]] = (
-        Column("mean grouping coefficient", ("coefficient",), "", pooled="shown"),
-        Column("ELBO", ("elbo",)),
-        Column("least entropy", ("entropy.least",), ""),
-    )
+    columns: ClassVar[tuple[Column, ...]] = (Column("mean grouping coefficient", ("coefficient",), "", pooled="shown"),)
     repeats: ClassVar[int] = 20
     scales: ClassVar[Mapping[str, Scale]] = SCALES
 

@@ -12,6 +12,7 @@ from unweave.data.part import Part, PartImages, chosen
 from unweave.engine import encode
 from unweave.job import Arrays, Measure, Values
 from unweave.metrics.logistic import fit, quietly, standardise
+from unweave.names import known
 from unweave.run import Run
 from unweave.types import Codes, UserError
 
@@ -127,7 +128,7 @@ def accuracies(
 
 def factor_of(codes: Codes, factor: str) -> tuple[np.ndarray, np.ndarray]:
     """(M, D) means and (M,) levels of a factor, the first one when no name is given."""
-    column = codes.names.index(factor) if factor else 0
+    column = codes.names.index(known(factor, codes.names, "factor")) if factor else 0
     return codes.mean.double().numpy(), codes.levels[:, column].numpy()
 
 

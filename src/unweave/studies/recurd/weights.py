@@ -34,8 +34,8 @@ class Identity(Job):
     """Does a method's loss equal its reconstruction and the penalties with the weights that the table gives it?
 
     Values: ``weight.a``, ``weight.b``, ``weight.c``, the corrected weights of KL, TC and DW; ``residual``, the largest
-    |loss − its parts| / |loss| over the batches, in float64. A method's own estimate stands for TC (FactorVAE,
-    β-TCVAE) or for TC + DW (the penalties of DIP-VAE and InfoVAE).
+    |loss − its parts| / |loss − reconstruction| over the batches, in float64. A method's own estimate stands for TC
+    (FactorVAE, β-TCVAE) or for TC + DW (the penalties of DIP-VAE and InfoVAE).
 
     Args:
         method: one of the five.
@@ -82,7 +82,8 @@ class Identity(Job):
             for step in range(self.batches):
                 found = full.method.loss(model, feed.batch(step), full.method.init(full.spec, full.latents))
                 whole = sum((weight * found.terms[name] for name, weight in parts.items()), found.terms["recon"])
-                residual = max(residual, float((found.total - whole).abs() / found.total.abs()))
+                penalties = found.total - found.terms["recon"]
+                residual = max(residual, float((found.total - whole).abs() / penalties.abs()))
         return {"weight.a": weights.kl, "weight.b": weights.tc, "weight.c": weights.dw, "residual": residual}
 
 
