@@ -109,7 +109,7 @@ def _scatter(one: Scatter) -> str:
     parts: list[object] = [text(LEFT, 20, one.title, class_="title"), words, axes(frame, "", one.across, one.up)]
     for x, y in outlines:
         points = " ".join(f"{f(frame.across(a))},{f(frame.down(b))}" for a, b in zip(x, y, strict=True))
-        parts.append(tag("polyline", points=points, fill="none", class_="grid"))
+        parts.append(tag("polyline", points=points, fill="none", class_="axis"))
     most = max((max(areas, default=0.0) for areas in one.areas.values()), default=0.0)
     for k, (name, (x, y)) in enumerate(clouds.items()):
         areas = one.areas.get(name)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from unweave.data import MNIST, CelebA, ColorDSprites, Dataset, DSprites, HeldOut, MNISTRotation, Split
 
+PRINTED: Mapping[str, str] = {
+    "dsprites": "dSprites",
+    "color-dsprites": "Color-dSprites",
+    "noisy-dsprites": "Noisy-dSprites",
+    "scream-dsprites": "Scream-dSprites",
+    "shapes3d": "Shapes3D",
+    "smallnorb": "SmallNORB",
+    "cars3d": "Cars3D",
+}
+"""Name of a data set -> what publications call it."""
 ANGLES = 6
 """Domains of MNIST-Rotation, and scales of dSprites, which stand in for them."""
 

@@ -13,6 +13,7 @@ from unweave.networks import MLP
 from unweave.studies.base import Entry, Labels, Row, Scale, Study, experiment, grouped
 from unweave.studies.figures import Distributions, Figure, Scatter
 from unweave.studies.measures import Information, Recon
+from unweave.studies.sets import PRINTED
 from unweave.studies.table import Column
 from unweave.studies.tiny import tiny
 
@@ -62,7 +63,7 @@ def comparison(data: str) -> type[Study]:
         name: ClassVar[str] = f"standard-{data}"
         paper: ClassVar[str] = "field"
         where: ClassVar[str] = "sections 5.1 and 5.2"
-        title: ClassVar[str] = f"Six methods at six strengths on {data}, six scores"
+        title: ClassVar[str] = f"Six methods at six strengths on {PRINTED[data]}, six scores"
         decided: ClassVar[tuple[str, ...]] = (
             "Methods, strengths, 50 seeds, 300,000 steps of batch 64, Adam 1e-4 and 10 latents as published; 4×4 "
             "kernels throughout, and our FactorVAE critic learns in the same step as the model.",

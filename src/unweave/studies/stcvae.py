@@ -278,10 +278,10 @@ def omniscient_region(data: str, results: Sequence[Row], widths: Sequence[int]) 
         maps[f"β = {beta:g}"] = np.array(
             [[float(np.mean(cells.get((level, width), [False]))) for width in widths] for level in levels]
         )
-    told = f"Share of models with a latent whose entropy is below {EPSILON} nats; omniscient from {1 - DELTA:.0%}."
-    return HeatMap(
-        f"Omniscient latents, {data}", maps, [f"i/m = {one:.2f}" for one in levels], [f"{w:,}" for w in widths], told
+    told = (
+        f"Share of models with an omniscient latent, of less than {EPSILON} nats; a cell counts from {1 - DELTA:.0%}."
     )
+    return HeatMap(data, maps, [f"i/m = {one:.2f}" for one in levels], [f"{w:,}" for w in widths], told)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from unweave.studies.base import Entry, Row, Scale, Study, picked
 from unweave.studies.figures import Figure, Scatter
 from unweave.studies.recurd.runs import FULL, PAPER, SILENT, SMALL, rows_of, trained
 from unweave.studies.recurd.scores import RECON
+from unweave.studies.sets import PRINTED
 from unweave.studies.table import Column
 
 WEIGHTS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0)
@@ -156,7 +157,7 @@ def appendix(panel: Panel) -> type[Study]:
         paper: ClassVar[str] = "recurd"
         where: ClassVar[str] = f"Figure {panel.number}, appendix E.2"
         title: ClassVar[str] = (
-            f"{' and '.join(panel.axes)} on {panel.data}: {' and '.join(panel.scores)} against reconstruction error"
+            f"{' and '.join(panel.axes)} on {PRINTED[panel.data]}: {' and '.join(panel.scores)} against error"
         )
         decided: ClassVar[tuple[str, ...]] = (*VARIED, SCORED)
         scales: ClassVar[Mapping[str, Scale]] = SCALES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from unweave.studies.blocks import BlockTraversals
 from unweave.studies.drawn import traversals
 from unweave.studies.figures import Figure, Strips
 from unweave.studies.recurd.runs import COMPARED, FULL, PAPER, SILENT, SMALL, trained
-from unweave.studies.sets import faces
+from unweave.studies.sets import PRINTED, faces
 from unweave.studies.tiny import tiny
 
 SCALES: Mapping[str, Scale] = {**FULL, "small": SMALL._replace(seeds=1), "paper": PAPER._replace(seeds=1)}
@@ -103,7 +103,7 @@ def drawn(panel: Panel) -> type[Study]:
         name: ClassVar[str] = f"recurd-fig{panel.number}"
         paper: ClassVar[str] = "recurd"
         where: ClassVar[str] = panel.where
-        title: ClassVar[str] = f"Traversals of RecurD on {' and '.join(panel.data)}"
+        title: ClassVar[str] = f"Traversals of RecurD on {' and '.join(PRINTED[data] for data in panel.data)}"
         decided: ClassVar[tuple[str, ...]] = (*SILENT, SHOWN)
         scales: ClassVar[Mapping[str, Scale]] = SCALES
 
@@ -114,11 +114,13 @@ def drawn(panel: Panel) -> type[Study]:
             ]
 
         def figures(self, results: Sequence[Row]) -> list[Figure]:
-            return [
-                traversals(f"RecurD, {labels['data']}", result.arrays, bases=2)
-                for labels, result in picked(results)
-                if "traversals" in result.arrays
-            ]
+            found: list[Figure] = []
+            for labels, result in picked(results):
+                if "traversals" in result.arrays:
+                    strips = traversals(f"RecurD, {PRINTED[str(labels['data'])]}", result.arrays, bases=2)
+                    images = [(f"image {b + 1}", one[None]) for b, one in enumerate(result.arrays["bases"][:2])]
+                    found.append(replace(strips, rows=[*images, *strips.rows]))
+            return found
 
     return RecurDTraversals
 
