@@ -90,14 +90,18 @@ def test_curves_with_gaps_and_pressures() -> None:
     assert {"1", "10", "100"} <= set(labels)
 
 
-def test_a_scatter_has_areas_words_and_rings() -> None:
+def test_a_scatter_has_areas_words_and_outlines() -> None:
+    around = ([2.0, 0.0, -2.0, 0.0, 2.0], [0.0, 2.0, 0.0, -2.0, 0.0])
     one = Scatter(
-        "s", {"a": ([0.0, 1.0], [0.0, 1.0])}, areas={"a": [1.0, 4.0]}, words={"a": ["p", "q"]}, rings=[(0, 0, 2.0)]
+        "s", {"a": ([0.0, 1.0], [0.0, 1.0])}, areas={"a": [1.0, 4.0]}, words={"a": ["p", "q"]}, outlines=[around]
     )
     text = svg(one)
     radii = [float(c.get("r", "")) for c in parsed(text).iter(f"{SVG}circle")]
     assert radii[1] == pytest.approx(2 * radii[0], rel=0.01)
-    assert ">p<" in text and text.count("<ellipse") == 1
+    (outline,) = parsed(text).iter(f"{SVG}polyline")
+    corners = [tuple(map(float, pair.split(","))) for pair in outline.get("points", "").split()]
+    assert ">p<" in text and len(corners) == 5 and corners[0] == corners[-1]
+    assert corners[1][1] < corners[0][1] < corners[3][1], "upwards is smaller"
 
 
 def test_distributions_show_every_value() -> None:

@@ -9,6 +9,8 @@ from importlib.resources import files
 import pytest
 
 COLUMNS = ("study", "table_or_figure", "page", "data", "row", "column", "value", "spread", "note")
+FORMULAS = ("recurd-table1",)
+"""Tables that print formulas."""
 SPOTS = """
 devae-table1 | dsprites | DeVAE [1, 40] | MIG | 0.34 | 0.02
 devae-table1 | dsprites | DeVAE [1, 40] | Recon | 48.31 | 27.98
@@ -58,6 +60,8 @@ bhivae-table2 | mnist | FactorVAE γ = 7 | d = 10 | 93.7 | 0.07
 bhivae-table2 | mnist | β-TCVAE α = 1, β = 8, γ = 2 | d = 16 | 98.6 | 0.05
 bhivae-table2 | mnist | Guided-VAE | d = 32 | 98.40 | 0.08
 bhivae-table2 | mnist | BHiVAE β = 10, γ = 3 | d = 32 | 99.0 | 0.05
+recurd-table1 | any | FactorVAE | λ_b | γ |
+recurd-table1 | any | InfoVAE | λ_a | 1 − α |
 recurd-table2 | dsprites | β-VAE β = 4 | Recon | 0.0066 |
 recurd-table2 | dsprites | β-VAE β = 60 | SAP | 0.0445 |
 recurd-table2 | dsprites | AnnealedVAE | MIG | 0.1177 |
@@ -121,7 +125,8 @@ def test_a_file_of_published_numbers_parses(study: str) -> None:
         assert tuple(one) == COLUMNS and None not in one.values()
         assert one["study"] == study and one["data"] and one["row"] and one["column"]
         assert one["table_or_figure"].startswith(("Table", "Figure", "scale study"))
-        assert math.isfinite(float(one["value"])) and float(one["spread"] or 0) >= 0
+        if study not in FORMULAS:
+            assert math.isfinite(float(one["value"])) and float(one["spread"] or 0) >= 0
     cells = [(one["data"], one["row"], one["column"]) for one in lines]
     assert len(set(cells)) == len(cells), "a cell stands twice"
 
@@ -135,6 +140,7 @@ def test_a_file_of_published_numbers_parses(study: str) -> None:
         ("deft-table4", 20),
         ("bhivae-table1", 18),
         ("bhivae-table2", 18),
+        ("recurd-table1", 10),
         ("recurd-table2", 64),
         ("recurd-table6", 48),
         ("recurd-table7", 27),

@@ -25,7 +25,8 @@ from unweave.studies.recurd.effort import beside_target
 from unweave.studies.recurd.pictures import apart, centre, frame, turned, widened
 from unweave.studies.recurd.weights import ROWS, Identity, claimed
 from unweave.studies.sets import digits, faces, turned_digits
-from unweave.studies.stcvae import divisors, multiplied, omniscient_region
+from unweave.studies.stcvae.capacity import omniscient_region
+from unweave.studies.stcvae.grid import divisors, multiplied
 from unweave.studies.unseen import Accuracy, OnTest, PixelError, accuracies, unseen
 from unweave.types import Codes, UserError
 

@@ -24,7 +24,8 @@ ANGLES = 6
 def digits(root: Path | None, size: int, binary: bool = False) -> Dataset:
     """MNIST's training part; where its files are absent nine tenths of dSprites, whose shape stands in for the digit.
 
-    >>> digits(Path("/nowhere"), 64).name
+    >>> import tempfile
+    >>> digits(Path(tempfile.mkdtemp()), 64).name
     'split'
     """
     found = MNIST(size=size, binary=binary)
@@ -46,7 +47,8 @@ def turned_digits(root: Path | None, size: int, domain: int) -> Dataset:
 def faces(root: Path | None, part: str = "all") -> Dataset:
     """CelebA, all of it or its part ``train``; where its files are absent coloured dSprites or nine tenths of them.
 
-    >>> faces(Path("/nowhere"), "train").shape
+    >>> import tempfile
+    >>> faces(Path(tempfile.mkdtemp()), "train").shape
     (3, 64, 64)
     """
     found = CelebA("train" if part == "train" else "all")
