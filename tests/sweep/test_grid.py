@@ -71,6 +71,15 @@ def test_every_part_can_be_set_in_words_tables_and_objects() -> None:
     assert noisy.key == complete({"method": "vae", "data": "triangle", "data__angle_noise": 1.0}).key
 
 
+def test_parts_are_set_before_the_whole_is_checked() -> None:
+    one = complete({"method": "deft", "data": "triangle", "latents": 6, "method__betas": [30, 10, 2]})
+    assert one.latents == 6 and one.method.betas == (30.0, 10.0, 2.0)  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match="network__hidden: network is None here, which has no fields to set"):
+        complete({**BASE, "network__hidden": [3]})
+    with pytest.raises(UserError, match=r"likelihood__x: likelihood is None here"):
+        complete({**BASE, "likelihood__x": 3})
+
+
 def test_repeated_experiments_stand_once_and_seeds_are_no_short_cut() -> None:
     assert len(experiments(product(fixed(**BASE), seed=[0, 1, 0]))) == 2
     assert len(experiments(product(fixed(**BASE), method__beta=[4, 4.0]))) == 1

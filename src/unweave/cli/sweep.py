@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,9 @@ import tyro
 
 from unweave.cli.console import Console, clock
 from unweave.cli.options import parse
-from unweave.job import Job, Result
+from unweave.job import Job, Result, Training
 from unweave.report.text import table
+from unweave.results import logger
 from unweave.sweep import Plan, Standing, perform, plan, read
 from unweave.types import UserError
 
@@ -38,6 +39,7 @@ class Options:
         device: cpu, cuda …; a GPU where there is one when None.
         data_root: folder of data files; the environment variable UNWEAVE_DATA when None.
         out: folder for run folders; for a cluster on storage that all machines share.
+        log: tensorboard or wandb: also write what was recorded of each run for these, when it is finished.
         json: print one JSON document at the end, and nothing else.
     """
 
@@ -48,6 +50,7 @@ class Options:
     device: str | None = None
     data_root: Path | None = None
     out: Path = Path("runs")
+    log: str | None = None
     json: bool = False
 
 
@@ -57,13 +60,28 @@ def run(argv: Sequence[str]) -> int:
         raise UserError("no file given; allowed: unweave sweep FILE.toml (docs/sweeps.md shows one)")
     options = parse(Options, argv, "sweep")
     console = Console(options.json)
+    log = logger(options.log)
     with console.busy("reading the grid"):
         jobs = read(options.file).jobs()
-    return carry_out(jobs, options, console, shlex.join(["unweave", "sweep", *argv]))
+    return carry_out(jobs, options, console, shlex.join(["unweave", "sweep", *argv]), log)
 
 
-def carry_out(jobs: Sequence[Job], options: Any, console: Console, again: str) -> int:
-    """Show the plan of some jobs and, unless ``options.dry``, do them; ``again`` is the command that goes on."""
+def carry_out(
+    jobs: Sequence[Job],
+    options: Any,
+    console: Console,
+    again: str,
+    log: Callable[[Path], object] = lambda path: None,
+) -> int:
+    """Show the plan of some jobs and, unless ``options.dry``, do them.
+
+    Args:
+        jobs: what to do.
+        options: with the fields ``out``, ``on``, ``dry``, ``workers``, ``device`` and ``data_root``.
+        console: who is told.
+        again: the command that goes on after an interruption.
+        log: called with the folder of every job that has trained and not failed.
+    """
     with console.busy("planning"):
         found = plan(jobs, options.out, device="cpu" if options.on else options.device, workers=options.workers)
     console.say(told(found, options.out, options.on))
@@ -74,7 +92,11 @@ def carry_out(jobs: Sequence[Job], options: Any, console: Console, again: str) -
         raise UserError(
             f"{options.out} has {size(found.free)} free and about {size(found.disk)} are needed; allowed: another --out"
         )
-    results = list(shown(jobs, options, console, again))
+    results, named = [], {job.key: job for job in jobs}
+    for one in shown(jobs, options, console, again):
+        results.append(one)
+        if not one.failed and isinstance(named[one.key], Training):
+            log(options.out / named[one.key].home)
     failed = [one for one in results if one.failed]
     titles = {job.key: job.title for job in jobs}
     for one in failed[:SHOWN]:

@@ -27,6 +27,7 @@ from unweave.networks import MLP, Body, Conv
 from unweave.networks.conv import LAYOUTS
 from unweave.networks.likelihoods import LIKELIHOODS
 from unweave.report.from_run import architecture, changes, words
+from unweave.results import logger
 from unweave.store import RunFolder
 from unweave.types import UserError
 
@@ -54,6 +55,7 @@ class Options:
         device: cpu, cuda or cuda:1 …; a GPU where there is one when None.
         data_root: folder of data files; the environment variable UNWEAVE_DATA when None, and without it data is drawn.
         out: folder for run folders.
+        log: tensorboard or wandb: also write what was recorded for these, when the training ends.
         json: print one JSON document at the end, and nothing else.
     """
 
@@ -72,13 +74,14 @@ class Options:
     device: str | None = None
     data_root: Path | None = None
     out: Path = Path("runs")
+    log: str | None = None
     json: bool = False
 
 
 def run(argv: Sequence[str]) -> int:
     """Train, and say how to go on."""
     method, options = read(argv)
-    console = Console(options.json)
+    console, log = Console(options.json), logger(options.log)
     data = dataset(options.data)
     data.prepare(options.data_root, lambda line: console.progress(lambda: line))
     experiments = list(_experiments(method, options, data))
@@ -119,6 +122,9 @@ def run(argv: Sequence[str]) -> int:
             console.clear()
             raise Failed(f"{error}; to go on from the last checkpoint: {again}") from None
     after = [_job(job.experiment, options.out) for job in jobs]
+    for job in after:
+        if job.state != "new":
+            log(job.folder.path)
     return _conclude(console, jobs, after, watch, again)
 
 

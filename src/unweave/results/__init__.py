@@ -1,5 +1,6 @@
 """All runs of a folder as one table, and SQL over it."""
 
+from unweave.results.log import logger as logger
 from unweave.results.sql import export as export
 from unweave.results.sql import frame as frame
 from unweave.results.sql import query as query

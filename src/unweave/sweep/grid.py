@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from unweave.data import DATASETS, WRAPPERS, Dataset
-from unweave.engine import Complete, Experiment, vary
+from unweave.data import DATASETS, WRAPPERS, Dataset, dataset
+from unweave.engine import Complete, Experiment
+from unweave.engine.experiment import preset_for
 from unweave.engine.plain import untagged
 from unweave.methods import METHODS, Method
 from unweave.names import hint, known
 from unweave.networks import BODIES, Body, Conv
 from unweave.networks.conv import LAYOUTS
-from unweave.types import Adam, UserError
+from unweave.types import UserError
 
 LARGEST = 1_000_000
 """Experiments in a grid at most: more than that is a slip of the pen."""
@@ -208,23 +209,31 @@ def complete(settings: Settings) -> Complete:
             raise UserError(f"no {name} given; allowed: one for all, or a list of them")
     top = {name: value for name, value in settings.items() if "__" not in name}
     deep = {name: value for name, value in settings.items() if "__" in name}
-    for part, kind in (("method", Method), ("optimiser", Adam)):
+    for part in ("method", "optimiser"):
         given = top.get(part)
         if isinstance(given, Mapping):
             own = dict(given)
-            if kind is Method:
-                top[part] = own.pop("name", None)
-            else:
-                del top[part]
+            top[part] = own.pop("name", None) if part == "method" else None
             deep = {f"{part}__{name}": value for name, value in own.items()} | deep
-    if isinstance(top["data"], Mapping):
-        top["data"] = untagged(top["data"], {**DATASETS, **WRAPPERS}, "data set")
-    if not isinstance(top["data"], str | Dataset):
-        raise UserError(f"data = {top['data']!r}; allowed: a name, such as triangle, or a table of a name and fields")
+    data = top["data"]
+    if isinstance(data, Mapping):
+        data = untagged(data, {**DATASETS, **WRAPPERS}, "data set")
+    if not isinstance(data, str | Dataset):
+        raise UserError(f"data = {data!r}; allowed: a name, such as triangle, or a table of a name and fields")
+    given = top["method"]
+    kind = type(given) if isinstance(given, Method) else METHODS[known(given, METHODS, "method")]
+    # Every part is set before the whole is checked: what is published need not fit what replaces the rest of it.
+    top["data"] = dataset(data)
+    preset = preset_for(kind, top["data"].name)
+    top["method"] = given if isinstance(given, Method) else kind(**preset.fields)
+    top["optimiser"] = top.get("optimiser") or preset.optimiser
     if top.get("network") is not None:
         top["network"] = body(top["network"])
-    _known(settings, top, deep)
-    return vary(Experiment(**top), **deep) if deep else Experiment(**top).complete()
+    _known(top, deep)
+    for part in {name.partition("__")[0] for name in deep}:
+        changes = {n.partition("__")[2]: v for n, v in deep.items() if n.partition("__")[0] == part}
+        top[part] = replace(top[part], **changes)
+    return Experiment(**top).complete()
 
 
 def body(value: Any) -> Body:
@@ -239,19 +248,13 @@ def body(value: Any) -> Body:
     return Conv(name) if name in LAYOUTS else BODIES[name]()
 
 
-def _known(settings: Settings, top: Settings, deep: Settings) -> None:
+def _known(top: Settings, deep: Settings) -> None:
     """Raises UserError for a field that there is not, with the nearest of all, nested ones among them."""
-    name = top["method"]
-    kind = type(name) if isinstance(name, Method) else METHODS[known(name, METHODS, "method")]
-    data = top["data"]
-    parts: dict[str, list[str]] = {
-        "method": [one.name for one in fields(kind)],
-        "optimiser": [one.name for one in fields(Adam)],
+    parts = {
+        part: [one.name for one in fields(top[part])]
+        for part in ("method", "optimiser", "data", "network")
+        if is_dataclass(top.get(part))
     }
-    if is_dataclass(data):
-        parts["data"] = [one.name for one in fields(data)]
-    if top.get("network") is not None:
-        parts["network"] = [one.name for one in fields(top["network"])]
     nested = [f"{part}__{one}" for part, inner in parts.items() for one in inner]
     for one in (*top, *deep):
         head, _, tail = one.partition("__")
@@ -260,13 +263,17 @@ def _known(settings: Settings, top: Settings, deep: Settings) -> None:
             meant = f" — did you mean {within!r}?" if within else hint(one, [*OPEN, *nested])
             raise UserError(
                 f"unknown field {one!r} of an experiment{meant} (allowed: {', '.join(OPEN)}, and fields of these, such "
-                f"as {', '.join(nested[:2] or nested)})"
+                f"as {', '.join(nested[:2])})"
             )
-        if tail and head in parts and tail not in parts[head]:
+        if not tail:
+            continue
+        if head not in parts:
+            raise UserError(f"{one}: {head} is {top.get(head)!r} here, which has no fields to set")
+        if tail not in parts[head]:
+            own = [f"{head}__{name}" for name in parts[head]]
+            allowed = ", ".join(own) or "none, it has no fields"
             raise UserError(
-                f"unknown field {one!r} of {kind.name if head == 'method' else head}"
-                f"{hint(one, [n for n in nested if n.startswith(head)])} "
-                f"(allowed: {', '.join(f'{head}__{n}' for n in parts[head])})"
+                f"unknown field {one!r} of {getattr(top[head], 'name', head)}{hint(one, own)} (allowed: {allowed})"
             )
 
 
