@@ -4,8 +4,8 @@
 
 β-VAE with a dense network on the triangle. The driver is killed with SIGKILL when a share of the experiments is done,
 then the same command runs to the end. Both sweeps are by ``unweave sweep`` in a process of its own; the time of the
-interrupted one is that of both its drivers together, start-up and all. Parts of the two sweeps are run in turn, so that
-a machine that gets slower does so for both.
+interrupted one is that of both its drivers together, start-up and all. The whole
+sweep is run between the two parts of the other, so that a machine that gets slower does so for both.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def killed(folder: Path, out: str, enough: int) -> float:
     began = time.perf_counter()
     process = driver(folder, out)
     while finished(folder / out) < enough:
+        assert process.poll() is None, f"the sweep ended with {process.returncode} before it could be killed"
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

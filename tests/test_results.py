@@ -73,6 +73,7 @@ def test_sql_holds_what_the_folders_hold(out: Path) -> None:
             }
             assert {"mig", "mig_gap_pos_x", "spread1", "loss_kl", "method_beta", "lr"} <= set(one)
             assert "_folder" not in one and "_changed" not in one
+            assert not [name for name in one if name.endswith("_2")], "scores stand once, though they are measured too"
 
 
 def test_only_what_changed_is_read_again(out: Path, reads: list[str]) -> None:

@@ -83,7 +83,9 @@ def test_parts_are_set_before_the_whole_is_checked() -> None:
 def test_repeated_experiments_stand_once_and_seeds_are_no_short_cut() -> None:
     assert len(experiments(product(fixed(**BASE), seed=[0, 1, 0]))) == 2
     assert len(experiments(product(fixed(**BASE), method__beta=[4, 4.0]))) == 1
-    assert [one.method.beta for one in experiments(product(fixed(**BASE), method__beta=[True and 1, 1.5]))] == [1, 1.5]  # type: ignore[attr-defined]
+    with pytest.raises(UserError, match="steps = True; allowed: a whole number"):
+        experiments(product(fixed(**BASE), steps=[1, True]))
+    assert [one.method.beta for one in experiments(product(fixed(**BASE), method__beta=[1, 1.5]))] == [1, 1.5]  # type: ignore[attr-defined]
 
 
 def test_huge_grids_are_counted_only() -> None:

@@ -12,12 +12,12 @@ import torch
 
 from engine.test_faults import Fragile
 from job.kinds import Area, Deadly, Spread, training, worked
-from unweave.job import Job, Result
-from unweave.store import RunFolder
+from unweave.job import Job, Result, quiet
+from unweave.store import Held, RunFolder
 from unweave.sweep import Standing, perform
 from unweave.sweep import local as module
 from unweave.sweep.driver import Progress
-from unweave.sweep.units import PACK, units
+from unweave.sweep.units import PACK, units, work
 from unweave.types import UserError
 
 
@@ -99,6 +99,14 @@ def test_a_folder_that_another_process_writes_is_waited_for(tmp_path: Path, monk
         if len(order) == 1:
             threading.Timer(0.05, held.__exit__, (None, None, None)).start()
     assert order == [4, 1]
+
+
+def test_a_pack_of_which_one_is_held_is_left_whole(tmp_path: Path) -> None:
+    """Trained one by one, the others would be out of the pack for good."""
+    first, second = training(), training(seed=1)
+    with RunFolder(tmp_path / second.home).lock(), pytest.raises(Held):
+        list(work((first, second), tmp_path, None, "cpu", quiet, {}))
+    assert not (tmp_path / first.home / "rows.jsonl").exists()
 
 
 def test_a_measure_that_fails_costs_its_own_job_only(tmp_path: Path) -> None:
