@@ -103,7 +103,7 @@ def _check_traversals(factors: Factors, images: Images, who: str) -> None:
     """Every factor, all others held, gives more than one image; where there are no such rows nothing is looked at."""
     for place, (name, size) in enumerate(zip(factors.names, factors.sizes, strict=True)):
         looked = 0
-        for start in some(images.rows)[:STARTS]:
+        for start in some(images.rows)[:: SOME // STARTS]:
             levels = images.levels(start[None]).repeat(size, 1)
             levels[:, place] = torch.arange(size)
             try:
