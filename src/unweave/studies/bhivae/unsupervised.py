@@ -131,7 +131,7 @@ class BHiVAETable2(Study):
 
     def jobs(self, scale: str) -> list[Entry]:
         size = self.scale(scale)
-        data = digits(self.root, 32 if scale == "small" else 64, binary=True)
+        data = digits(self.root, 64 if scale == "paper" else 32, binary=True)
         accuracy = Accuracy(train=size.images, test=min(size.images, 10_000))
         found: list[Entry] = []
         for seed in range(size.seeds):
@@ -198,7 +198,7 @@ class BHiVAEFig4(Study):
     scales: ClassVar[Mapping[str, Scale]] = ONE
 
     def jobs(self, scale: str) -> list[Entry]:
-        data, size = digits(self.root, 64, binary=True), self.scale(scale)
+        data, size = digits(self.root, 32 if scale == "smoke" else 64, binary=True), self.scale(scale)
         pictures = (BlockTraversals(bases=1, count=size.images), Recon())
         return [
             (

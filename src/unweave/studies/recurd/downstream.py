@@ -104,7 +104,7 @@ class RecurDFig7(Study):
     def jobs(self, scale: str) -> list[Entry]:
         size = self.scale(scale)
         found: list[Entry] = []
-        side = 32 if scale == "small" else 64
+        side = 64 if scale == "paper" else 32
         angles = {"smoke": (0,), "small": (0, ANGLES - 1)}.get(scale, tuple(range(ANGLES)))
         rows = ("β-VAE β = 4", "RecurD") if scale == "smoke" else ROWS
         sets: list[tuple[str, str, Dataset, Dataset]] = [
