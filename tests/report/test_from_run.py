@@ -18,7 +18,7 @@ from unweave.data import dataset
 from unweave.engine import Experiment
 from unweave.metrics import nmi
 from unweave.report import tell
-from unweave.report.from_run import _middle, again, changes, limits_of, stages, words
+from unweave.report.from_run import again, changes, limits_of, middle, stages, words
 from unweave.report.page import page
 from unweave.run import Run, fit, load
 from unweave.store import RunFolder
@@ -71,7 +71,7 @@ def test_information_and_traversals_are_those_of_the_codes(run: Run) -> None:
     low, high = np.quantile(codes.mean[:, strip.latent].numpy(), (0.025, 0.975))
     if high - low >= 0.1:
         assert (strip.values[0], strip.values[-1]) == pytest.approx((low, high))
-    base = codes.mean[_middle(codes)].clone()
+    base = codes.mean[middle(codes)].clone()
     base[strip.latent] = strip.values[3]
     with torch.no_grad():
         drawn = torch.sigmoid(run.model.decode(base[None]))[0]

@@ -63,7 +63,7 @@ def tell(run: Run, *, codes: Codes | None = None, seed: int = 0, command: str = 
         failure=failed,
         summary=_summary(run, status),
         scores=_score_rows(run),
-        information=_information(codes, kl),
+        information=information_of(codes, kl),
         originals=originals,
         reconstructions=reconstructions,
         traversals=_traversals(run, codes, kl),
@@ -277,7 +277,8 @@ def _left_out(name: str, value: Any) -> bool:
     return bool(value) and ("constant" in name or "ignored" in name)
 
 
-def _information(codes: Codes, kl: np.ndarray | None) -> Information:
+def information_of(codes: Codes, kl: np.ndarray | None) -> Information:
+    """How much each latent of the codes tells; ``kl`` (D,) is the mean KL of each, or None."""
     known = codes.levels.shape[1] > 0
     how = f"{BINS} equal-width bins a latent, {len(codes.mean):,} images, latent space {codes.space}."
     return Information(nmi(codes, BINS) if known else None, kl, codes.names if known else (), settings=how)
@@ -287,11 +288,11 @@ def _pictures(run: Run, seed: int) -> tuple[np.ndarray, np.ndarray]:
     count = min(PICTURES, run.data.rows)
     rows = np.sort(np.random.default_rng(seed).choice(run.data.rows, count, replace=False))
     x, again_ = run.reconstruct(torch.from_numpy(rows))
-    return _bytes(x), _bytes(again_)
+    return as_bytes(x), as_bytes(again_)
 
 
 def _traversals(run: Run, codes: Codes, kl: np.ndarray | None) -> list[Traversal]:
-    base = codes.mean[_middle(codes)].to(next(run.model.parameters()))
+    base = codes.mean[middle(codes)].to(next(run.model.parameters()))
     spread = codes.mean.double().var(0).numpy() if kl is None else kl
     blocks = codes.blocks if run.model.correlated else tuple((latent,) for latent in range(len(base)))
     found = []
@@ -302,7 +303,7 @@ def _traversals(run: Run, codes: Codes, kl: np.ndarray | None) -> list[Traversal
         if high - low < 0.1:
             low, high = -SPAN, SPAN
         values = torch.linspace(float(low), float(high), FRAMES)
-        images = _bytes(run.traverse(block, values, base))
+        images = as_bytes(run.traverse(block, values, base))
         strongest = max(block, key=lambda latent: spread[latent])
         label = f"Latents {', '.join(map(str, block))} together" if len(block) > 1 else ""
         total = None if kl is None else float(sum(kl[block]))
@@ -310,7 +311,7 @@ def _traversals(run: Run, codes: Codes, kl: np.ndarray | None) -> list[Traversal
     return found
 
 
-def _middle(codes: Codes) -> int:
+def middle(codes: Codes) -> int:
     """The row whose factor levels are nearest to the middle of their ranges; without factors, the most central code."""
     if not codes.levels.shape[1]:
         return int((codes.mean - codes.mean.mean(0)).pow(2).sum(1).argmin())
@@ -319,7 +320,7 @@ def _middle(codes: Codes) -> int:
     return int(away.pow(2).sum(1).argmin())
 
 
-def _bytes(images: Tensor) -> np.ndarray:
+def as_bytes(images: Tensor) -> np.ndarray:
     """(N, C, H, W) in [0, 1] -> (N, H, W, C) uint8; of images with neither 1 nor 3 channels the first one."""
     shown = images if images.shape[1] in (1, 3) else images[:, :1]
     return (shown.float().clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()

@@ -53,8 +53,17 @@ def page(story: Story) -> str:
     >>> text.startswith("<!doctype html>"), "β-VAE on squares" in text
     (True, True)
     """
+    return story_page(story, sections(story))
+
+
+def sections(story: Story) -> list[Section]:
+    """The parts of the page, in order.
+
+    Raises:
+        UserError: as ``page``.
+    """
     story.check()
-    sections = [
+    return [
         ("scores", "Scores", _scores(story)),
         ("latents", "What each latent carries", _information(story)),
         ("reconstructions", "Reconstructions", _reconstructions(story)),
@@ -65,24 +74,33 @@ def page(story: Story) -> str:
         ("cite", "How to cite", _references(story)),
         ("again", "Make it again", _again(story)),
     ]
-    return document(story.title, join(_title(story), _alert(story)), sections)
 
 
-def document(title: str, header: Html, sections: Sequence[Section]) -> str:
+def story_page(
+    story: Story, parts: Sequence[Section], *, kind: str = "report of one run", look: str = "", code: str = ""
+) -> str:
+    """A whole page of parts under the story's title, facts and alert; ``kind`` says what it is, beside the mark."""
+    return document(story.title, join(_title(story, kind), _alert(story)), parts, look=look, code=code)
+
+
+def document(title: str, heading: Html, sections: Sequence[Section], *, look: str = "", code: str = "") -> str:
     """A whole page that loads nothing from elsewhere: a heading, links to its sections, and these.
 
     Args:
         title: of the window.
-        header: the heading.
+        heading: what stands on top.
         sections: in order.
+        look: style sheet after the report's own.
+        code: script after the report's own.
     """
     nav = tag("nav", *(tag("a", name, href=f"#{anchor}") for anchor, name, _ in sections), aria_label="On this page")
     body = [tag("section", tag("h2", name), content, id=anchor) for anchor, name, content in sections]
     footer = tag("footer", tag("p", "Written by unweave. This file loads nothing from elsewhere."))
-    inside = join(tag("header", header), nav, tag("main", *body), footer)
-    return (
-        f"<!doctype html>\n{tag('html', _head(title), tag('body', inside, tag('script', Html(script()))), lang='en')}\n"
-    )
+    # What stands above the content belongs to the header: nothing of a page lies outside its landmarks.
+    header = tag("header", heading, nav)
+    program = Html(script() + code)
+    inside = join(header, tag("main", *body), footer, tag("script", program))
+    return f"<!doctype html>\n{tag('html', _head(title, look, program), tag('body', inside), lang='en')}\n"
 
 
 def write(path: str | os.PathLike[str], story: Story) -> Path:
@@ -111,9 +129,9 @@ def write(path: str | os.PathLike[str], story: Story) -> Path:
     return target
 
 
-def _head(title: str) -> Html:
+def _head(title: str, look: str, program: str) -> Html:
     # The browser itself refuses every outside resource and any script but ours.
-    digest = base64.b64encode(hashlib.sha256(script().encode("utf-8")).digest()).decode("ascii")
+    digest = base64.b64encode(hashlib.sha256(program.encode("utf-8")).digest()).decode("ascii")
     policy = (
         f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'"
     )
@@ -126,11 +144,11 @@ def _head(title: str) -> Html:
         tag("meta", name="generator", content="unweave"),
         tag("title", f"{title} · unweave"),
         tag("link", rel="icon", href="data:,"),
-        tag("style", Html(style())),
+        tag("style", Html(style() + look)),
     )
 
 
-def _title(story: Story) -> Html:
+def _title(story: Story, kind: str) -> Html:
     state = tag("span", story.status, class_=f"status {story.status}")
     key = tag("code", story.key, class_="key", title="key of the experiment") if story.key else None
     facts = list(story.summary.items())[:FACTS]
@@ -138,9 +156,7 @@ def _title(story: Story) -> Html:
         tag("dl", *(tag("div", tag("dt", k), tag("dd", plain(v))) for k, v in facts), class_="facts") if facts else None
     )
     subtitle = tag("p", story.subtitle, class_="subtitle") if story.subtitle else None
-    mark = tag(
-        "p", Html(ORNAMENT), tag("span", "unweave"), tag("span", "report of one run", class_="kind"), class_="mark"
-    )
+    mark = tag("p", Html(ORNAMENT), tag("span", "unweave"), tag("span", kind, class_="kind"), class_="mark")
     return join(mark, tag("h1", story.title), subtitle, tag("p", state, key, class_="state"), strip)
 
 

@@ -104,7 +104,7 @@ def image_of(given: Path | bytes, look: Look) -> NDArray[np.uint8]:
 
 
 def shown(picture: Any, look: Look) -> NDArray[np.uint8]:
-    """An opened Pillow image as an image (H, W, C). Raises what Pillow raises on broken files, and Broken."""
+    """An opened Pillow picture as an image (H, W, C), as ``image_of`` makes it; raises whatever broken files raise."""
     from PIL import Image
 
     # A JPEG is unpacked at 1/2, 1/4 or 1/8 where four times the pixels that are wanted are left.
