@@ -22,6 +22,8 @@ VERBS = {
     "score": ("score", "RUN", "measure trained models"),
     "report": ("report", "RUN", "write one HTML page about a run"),
     "study": ("study", "NAME --scale smoke", "run a paper's table or figure, beside what was printed"),
+    "explore": ("explore", "RUN … | --demo", "a local page: move each latent, see the image follow"),
+    "export": ("export", "RUN --html", "write one page with sliders that can be mailed or hosted"),
     "results": ("results", "['select …']", "a table of all runs, or SQL over them"),
     "select": ("select", "METRIC", "which setting and which model is best, and how sure that is"),
     "list": ("lists", "methods|metrics|data|networks|studies", "what there is"),

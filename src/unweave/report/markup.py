@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-VOID = frozenset({"meta", "link", "img", "br", "col", "path", "line", "circle"})
+VOID = frozenset({"meta", "link", "img", "input", "br", "col", "path", "line", "circle"})
 """Elements written without a closing tag (in SVG: closed in place)."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
