@@ -144,7 +144,7 @@ class Exhibit:
     def encode(self, image: NDArray[np.uint8], space: int) -> list[float]:
         """The code of an image (H, W, C) of the model's size."""
         parameter = next(self.run.model.parameters())
-        x = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(parameter) / 255
+        x = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(parameter) / 255
         return self._encode(x, space)
 
     def upload(self, data: bytes, space: int) -> tuple[list[float], NDArray[np.uint8]]:
@@ -261,7 +261,8 @@ class Exhibit:
             return
         with suppress(StoreError):
             kept = self.run.folder.read("explorer")
-            spaces = kept.get("spaces", {}) if kept.get("step") == self.run.step else {}
+            spaces = kept.get("spaces") if kept.get("step") == self.run.step else {}
+            spaces = spaces if isinstance(spaces, dict) else {}
             self.run.folder.write("explorer", {"step": self.run.step, "spaces": {**spaces, str(space): to_json(found)}})
 
     def _encode(self, x: Tensor, space: int) -> list[float]:

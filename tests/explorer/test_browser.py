@@ -1,0 +1,376 @@
+"""The explorer in a real browser, as a new user: every control, on a desktop and on a phone, with the keyboard."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from unweave.explorer import Exhibit, Server, static_page
+from unweave.report import tell
+from unweave.report.page import page as report_page
+from unweave.store import RunFolder
+
+from .browser import DESKTOP, PHONE, Page, browser
+from .test_explorer_upload import BROKEN, file, halves
+
+SCREEN = "document.querySelectorAll('.drawn canvas')[{0}].toDataURL()"
+READY = "() => document.body.dataset.ready === 'yes'"
+each_size = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+
+
+@pytest.fixture(scope="module")
+def chrome() -> Iterator[Any]:
+    with browser() as found:
+        yield found
+
+
+class Visit(Page):
+    """Somebody who looks at the explorer."""
+
+    def __init__(self, chrome: Any, server: Server, size: dict[str, int], rest: str = "", **more: Any) -> None:
+        super().__init__(chrome, server.address + rest, size, **more)
+        self.page.wait_for_function(READY)
+
+    def screen(self, place: int = 0) -> str:
+        """The large picture."""
+        return str(self.page.evaluate(SCREEN.format(place)))
+
+    def changes(self, what: Any, place: int = 0) -> str:
+        """Do something after which the large picture is another one, and return that."""
+        before = self.screen(place)
+        what()
+        self.page.wait_for_function(f"before => {SCREEN.format(place)} !== before", arg=before)
+        return self.screen(place)
+
+    def until(self, place: int, picture: str) -> None:
+        """Wait for a large picture that was seen before."""
+        self.page.wait_for_function(f"wanted => {SCREEN.format(place)} === wanted", arg=picture)
+
+    def said(self, words: str) -> None:
+        """Wait for words where troubles are told."""
+        self.page.locator(".trouble", has_text=words).first.wait_for()
+
+    def press(self, name: str, place: int = 0) -> None:
+        self.page.get_by_role("button", name=name, exact=True).nth(place).click()
+
+    def slide(self, place: int, value: float) -> None:
+        self.page.locator(".latent .move input[type=range]").nth(place).evaluate(
+            "(slider, v) => { slider.value = v; slider.dispatchEvent(new Event('input', { bubbles: true })); }", value
+        )
+
+    def taken(self, what: Any) -> bytes:
+        """The file that is saved when something is done."""
+        with self.page.expect_download() as found:
+            what()
+        return Path(found.value.path()).read_bytes()
+
+    def good(self) -> None:
+        assert self.wrong == []
+        self.close()
+
+
+@each_size
+def test_sliders_strips_names_and_address(chrome: Any, server: Server, folders: list[Path], size: dict[str, int]) -> None:
+    visit = Visit(chrome, server, size)
+    page = visit.page
+    assert visit.sideways() <= 0, "nothing sticks out"
+    begin = visit.screen()
+    first = page.locator(".latent .move input[type=range]").first
+    first.focus()
+    moved = visit.changes(lambda: page.keyboard.press("End"))
+    assert first.evaluate("s => s.value === s.max")
+    assert "moved by hand" in page.locator(".origin").inner_text()
+    again = visit.changes(lambda: page.keyboard.press("Home"))
+    assert again != moved
+    visit.changes(lambda: page.keyboard.press("Delete"))
+    visit.until(0, begin)
+    page.wait_for_function("document.querySelector('.latents').dataset.drawn > 0")
+    strip = page.locator(".strip-canvas").first
+    assert strip.evaluate("c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size") > 2
+    visit.changes(lambda: strip.click(position={"x": 5, "y": 5}))
+    output = page.locator(".latent > output").first.inner_text()
+    assert output.startswith("−")
+    visit.changes(lambda: visit.press(page.locator(".tools button").nth(2).get_attribute("aria-label")))
+    visit.until(0, begin)
+    page.wait_for_function("location.hash.includes('z=')")
+    name = page.locator("input.name").first
+    label = name.get_attribute("aria-label")
+    name.fill("left to right")
+    name.press("Enter")
+    page.wait_for_function("document.querySelector('.move input').getAttribute('aria-label').startsWith('left to right')")
+    unit = label.removeprefix("Name of latent ")
+    page.wait_for_function("document.querySelector('#swap select').textContent.includes('left to right')")
+    assert RunFolder(folders[0]).read("names") == {"names": {unit: "left to right"}}
+    moved = visit.changes(lambda: visit.slide(1, 1.5))
+    page.wait_for_function("() => performance.now() > 0 && /z=[^&]*1\\.5/.test(location.hash)")
+    page.reload()
+    page.wait_for_function(READY)
+    visit.until(0, moved)
+    assert page.locator("input.name").first.input_value() == "left to right"
+    assert page.locator("#speed").inner_text() == ""
+    visit.changes(lambda: visit.slide(2, 0.5))
+    page.wait_for_function("/\\d+ ms/.test(document.getElementById('speed').textContent)")
+    visit.good()
+
+
+def test_sorting_hiding_strips_and_unused_latents(chrome: Any, server: Server) -> None:
+    visit = Visit(chrome, server, DESKTOP)
+    page = visit.page
+    numbers = "() => [...document.querySelectorAll('.latents > div .facts-line')].map(n => n.textContent.split(' ')[1])"
+    page.get_by_label("Sort by").select_option("number")
+    sorted_ = page.evaluate(numbers)
+    assert sorted_ == sorted(sorted_)
+    for order in ("KL", "factor", "information"):
+        page.get_by_label("Sort by").select_option(order)
+    page.get_by_label("Strips").uncheck()
+    assert not page.locator(".strip-canvas").first.is_visible()
+    page.get_by_label("Strips").check()
+    assert page.locator(".strip-canvas").first.is_visible()
+    dead = page.locator(".dead")
+    if dead.is_visible():
+        dead.locator("summary").click()
+        assert dead.locator("input[type=range]").first.is_visible()
+    visit.good()
+
+
+@each_size
+def test_where_to_start_from(chrome: Any, server: Server, size: dict[str, int]) -> None:
+    visit = Visit(chrome, server, size)
+    page = visit.page
+    begin = visit.screen()
+    visit.changes(lambda: visit.press("New sample"))
+    assert "prior" in page.locator(".origin").inner_text()
+    assert not page.locator(".original").is_visible()
+    visit.changes(lambda: visit.press("Random image"))
+    assert page.locator(".original").is_visible()
+    page.get_by_text("Choose an image").click()
+    thumbs = page.locator(".gallery .thumb")
+    thumbs.nth(11).wait_for()
+    row = thumbs.nth(3).get_attribute("aria-label").split()[-1]
+    visit.changes(lambda: thumbs.nth(3).click())
+    assert page.get_by_role("spinbutton", name="Number").input_value() == row
+    labels = "() => [...document.querySelectorAll('.gallery .thumb')].map(n => n.getAttribute('aria-label')).join()"
+    before = page.evaluate(labels)
+    visit.press("Others")
+    page.wait_for_function(f"before => ({labels})() !== before", arg=before)
+    page.get_by_role("spinbutton", name="Number").fill("5")
+    visit.changes(lambda: page.get_by_role("spinbutton", name="Number").press("Enter"))
+    page.get_by_role("spinbutton", name="Number").fill("5000")
+    page.get_by_role("spinbutton", name="Number").press("Enter")
+    visit.said("allowed: 0 to 1,023")
+    slider = page.get_by_label("Factor pos_x")
+    slider.focus()
+    visit.changes(lambda: page.keyboard.press("End"))
+    page.wait_for_function("document.querySelector('.origin').textContent.startsWith('Image')")
+    start = visit.screen()
+    visit.changes(lambda: visit.slide(0, 1.9))
+    visit.press("Reset")
+    visit.until(0, start)
+    assert start != begin
+    visit.good()
+
+
+def test_uploads_good_and_broken(chrome: Any, server: Server, exhibits: list[Exhibit]) -> None:
+    visit = Visit(chrome, server, PHONE)
+    page = visit.page
+
+    def hand_in(data: bytes, name: str, place: int = 0) -> None:
+        page.locator("input[type=file]").nth(place).set_input_files({"name": name, "mimeType": "image/png", "buffer": data})
+
+    picture = Image.fromarray(exhibits[0].pictures([3])[0, ..., 0])
+    visit.changes(lambda: hand_in(file(picture), "mine.png"))
+    assert page.locator(".origin").inner_text() == "Your picture mine.png"
+    kept = visit.screen()
+    for name in ("not an image", "huge in pixels", "huge in bytes", "truncated PNG", "animated GIF", "CMYK"):
+        data, words = BROKEN[name]
+        hand_in(data, "broken.png")
+        visit.said(words)
+        assert visit.screen() == kept, "the picture stays"
+    visit.changes(lambda: hand_in(file(halves(64, 64)), "halves.png"))
+    assert page.locator(".trouble").first.inner_text() == ""
+    hand_in(b"nothing", "broken.png", 1)
+    visit.said("no picture that can be read")
+    visit.good()
+
+
+def test_snapshots_and_files_to_take_away(chrome: Any, server: Server) -> None:
+    visit = Visit(chrome, server, DESKTOP)
+    page = visit.page
+    visit.press("Snapshot")
+    begin = visit.screen()
+    page.get_by_role("button", name="Return to snapshot 1").wait_for()
+    visit.changes(lambda: visit.press("New sample"))
+    visit.press("Return to snapshot 1")
+    visit.until(0, begin)
+    visit.press("Remove snapshot 1")
+    assert page.locator(".shot").count() == 0
+    still = Image.open(io.BytesIO(visit.taken(lambda: visit.press("Save PNG"))))
+    assert (still.format, still.size) == ("PNG", (192, 192))
+    sheet = Image.open(io.BytesIO(visit.taken(lambda: visit.press("Save all strips"))))
+    assert sheet.size[0] == 9 * 192
+    tools = page.locator(".tools").first.locator("button")
+    assert Image.open(io.BytesIO(visit.taken(tools.nth(0).click))).size == (9 * 192, 192)
+    moving: Any = Image.open(io.BytesIO(visit.taken(tools.nth(1).click)))
+    assert moving.format == "GIF"
+    visit.good()
+
+
+def test_spaces_blocks_and_two_runs_side_by_side(chrome: Any, server: Server) -> None:
+    visit = Visit(chrome, server, DESKTOP)
+    page = visit.page
+    visit.changes(lambda: page.get_by_label("Latent space").select_option("1"))
+    assert "space 1" in page.locator("#tables").inner_text()
+    visit.press("Compare side by side")
+    page.wait_for_function("document.querySelectorAll('.drawn canvas').length === 2 && !document.querySelector('[aria-busy]')")
+    page.wait_for_function("document.querySelectorAll('.tables-of-run h2').length === 2")
+    right = page.locator(".panel").nth(1)
+    assert right.get_by_label("Run").input_value() == "1"
+    block = right.locator(".latent").first
+    block.locator(".inside summary").click()
+    block.locator(".move input").focus()
+    left = visit.screen(0)
+    visit.changes(lambda: page.keyboard.press("End"), 1)
+    inner = block.locator(".inside input[type=range]")
+    values = [inner.nth(k).evaluate("s => Number(s.value)") for k in (0, 1)]
+    assert values[0] > 0.5 and abs(values[0] - values[1]) < 0.1, "a block moves along its diagonal"
+    inner.nth(1).focus()
+    visit.changes(lambda: page.keyboard.press("Home"), 1)
+    assert inner.nth(1).evaluate("s => Number(s.value)") < 0 < inner.nth(0).evaluate("s => Number(s.value)")
+    assert visit.screen(0) == left, "the other run stays where it is"
+    both = visit.screen(1)
+    visit.changes(lambda: visit.press("Random image", 0), 0)
+    page.wait_for_function(f"before => {SCREEN.format(1)} !== before", arg=both)
+    words = [page.locator(".origin").nth(k).inner_text() for k in (0, 1)]
+    assert words[0] == words[1] and words[0].startswith("Image")
+    page.get_by_label("Start both from the same image").uncheck()
+    alone = visit.screen(1)
+    visit.changes(lambda: visit.press("New sample", 0), 0)
+    assert visit.screen(1) == alone
+    page.wait_for_function("location.hash.includes('run2=1')")
+    address = page.url
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_function(READY)
+    visit.until(1, alone)
+    right.get_by_label("Run").select_option("0")
+    page.wait_for_function("document.querySelectorAll('.panel')[1].getAttribute('aria-label').startsWith('devae')")
+    visit.press("Compare side by side")
+    assert page.locator(".panel").count() == 1
+    visit.wrong = [one for one in visit.wrong if "about:blank" not in one]
+    visit.good()
+
+
+@each_size
+def test_one_latent_exchanged_between_two_images(chrome: Any, server: Server, size: dict[str, int]) -> None:
+    visit = Visit(chrome, server, size)
+    page = visit.page
+    pictures = "() => [...document.querySelectorAll('#swap canvas')].map(c => c.toDataURL())"
+    page.wait_for_function(f"new Set(({pictures})()).size === 4")
+    before = page.evaluate(pictures)
+    page.get_by_label("Latent to exchange").select_option(index=1)
+    page.wait_for_function(f"before => ({pictures})()[2] !== before[2]", arg=before)
+    changed = page.evaluate(pictures)
+    assert changed[:2] == before[:2], "the two images stay"
+    visit.press("B: use a random image")
+    page.wait_for_function(f"before => ({pictures})()[1] !== before[1]", arg=changed)
+    visit.changes(lambda: visit.press("New sample"))
+    visit.press("A: use the large picture")
+    page.wait_for_function(f"({pictures})()[0] === {SCREEN.format(0)}")
+    wanted = page.evaluate(pictures)[2]
+    sheet = Image.open(io.BytesIO(visit.taken(lambda: visit.press("Save the exchange as PNG"))))
+    assert sheet.size == (2 * 192, 2 * 192)
+    visit.changes(lambda: visit.press("Go on with A after the exchange"))
+    visit.until(0, wanted)
+    visit.changes(lambda: visit.press("Go on with B after the exchange"))
+    visit.good()
+
+
+def test_a_second_visitor_does_not_disturb_the_first(chrome: Any, server: Server) -> None:
+    one, other = Visit(chrome, server, DESKTOP), Visit(chrome, server, PHONE)
+    mine = one.changes(lambda: one.slide(0, 1.7))
+    theirs = other.changes(lambda: other.press("New sample"))
+    assert one.screen() == mine and other.screen() == theirs
+    mine = one.changes(lambda: one.slide(1, -1.2))
+    assert other.screen() == theirs
+    one.page.wait_for_function("location.hash.includes('z=')")
+    assert one.page.url != other.page.url
+    one.good()
+    other.good()
+
+
+def test_when_the_server_is_gone_the_page_says_so(chrome: Any, server: Server) -> None:
+    visit = Visit(chrome, server, DESKTOP)
+    visit.page.route("**/sample**", lambda route: route.abort())
+    visit.press("New sample")
+    visit.said("does not answer")
+    visit.close()
+
+
+def test_a_wrong_address_is_no_harm(chrome: Any, server: Server) -> None:
+    visit = Visit(chrome, server, DESKTOP, "#run=9&space=7&z=1,2&row=99999999")
+    assert visit.page.locator(".latent").count() >= 4
+    visit.changes(lambda: visit.slide(0, 1.0))
+    visit.good()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_size
+def test_accessibility(chrome: Any, server: Server, size: dict[str, int], scheme: str) -> None:
+    visit = Visit(chrome, server, size, scheme=scheme)
+    page = visit.page
+    visit.press("Compare side by side")
+    page.wait_for_function("document.querySelectorAll('.tables-of-run h2').length === 2")
+    for summary in page.locator("details:visible > summary").all():
+        summary.click()
+    visit.press("Snapshot")
+    page.get_by_role("button", name="Return to snapshot 1").wait_for()
+    page.locator(".gallery .thumb").nth(11).wait_for()
+    page.locator("input[type=file]").first.set_input_files({"name": "x", "mimeType": "image/png", "buffer": b"x"})
+    visit.said("no picture")
+    assert visit.violations() == []
+    assert visit.sideways() <= 0
+    visit.good()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@each_size
+def test_pages_that_are_written(
+    chrome: Any, exhibits: list[Exhibit], tmp_path: Path, size: dict[str, int], scheme: str
+) -> None:
+    run = exhibits[0].run
+    path = tmp_path / "explorer.html"
+    path.write_text(static_page(run, codes=run.codes(100), images=200), encoding="utf-8")
+    visit = Page(chrome, path.as_uri(), size, scheme)
+    page = visit.page
+    screen = "document.querySelector('.scrub canvas').toDataURL()"
+    page.wait_for_function(f"{screen}.length > 200")
+    begin = page.evaluate(screen)
+    slider = page.locator(".slider input").first
+    slider.focus()
+    page.keyboard.press("Home")
+    page.wait_for_function(f"before => {screen} !== before", arg=begin)
+    low = page.evaluate(screen)
+    page.keyboard.press("End")
+    page.wait_for_function(f"before => {screen} !== before", arg=low)
+    assert slider.get_attribute("aria-valuetext") == page.locator(".slider output").first.inner_text()
+    at = page.locator(".slider input").nth(1)
+    at.focus()
+    page.keyboard.press("Home")
+    assert slider.input_value() == slider.get_attribute("data-starts").split()[0], "one latent at a time"
+    page.locator(".starts label").nth(1).click()
+    page.wait_for_function(f"before => {screen} !== before", arg=begin)
+    assert visit.violations() == []
+    assert visit.sideways() <= 0
+    assert visit.wrong == []
+    visit.close()
+    path.write_text(report_page(tell(run, codes=run.codes(100))), encoding="utf-8")
+    report = Page(chrome, path.as_uri(), size, scheme)
+    assert report.violations() == []
+    assert report.sideways() <= 0
+    assert report.wrong == []
+    report.close()
