@@ -13,15 +13,15 @@ import unweave
 from unweave.explorer import App, Exhibit, Server
 from unweave.run import load
 
-SMALL = {"network": unweave.MLP((16,)), "precision": "float64", "batch": 8, "latents": 4, "steps": 6}
+SMALL = {"network": unweave.MLP((16,)), "precision": "float64", "batch": 16, "latents": 4, "steps": 120}
 
 
 @pytest.fixture(scope="session")
 def _trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One run with two latent spaces, and one with blocks of two latents."""
     out = tmp_path_factory.mktemp("explorer")
-    for name, method in (("spaces", unweave.DeVAE()), ("blocks", unweave.BetaSTCVAE(group_size=2))):
-        run = unweave.fit(method, "triangle", out=out / name, **SMALL)  # type: ignore[arg-type]
+    for name, method in (("spaces", unweave.DeVAE(betas=(1.0, 4.0))), ("blocks", unweave.BetaSTCVAE(group_size=2))):
+        run = unweave.fit(method, "triangle", out=out / name, optimiser=unweave.Adam(lr=5e-3), **SMALL)  # type: ignore[arg-type]
         assert run.folder is not None
         run.folder.path.rename(out / f"{name}-run")
     return out

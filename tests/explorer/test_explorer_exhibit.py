@@ -68,6 +68,20 @@ def test_rows_levels_and_spaces_that_are_none_are_refused(exhibits: list[Exhibit
         one.space(2)
 
 
+def test_where_no_image_has_these_levels_the_other_factors_give_way(exhibits: list[Exhibit]) -> None:
+    one = exhibits[0]
+    every = one.run.images.levels(torch.arange(1024)).numpy()
+    levels = every[5].copy()
+    levels[1] = (levels[1] + 16) % 32
+    with pytest.raises(UserError, match="no image"):
+        one.index(levels.tolist())
+    found = every[one.index(levels.tolist(), 1)]
+    assert found[1] == levels[1]
+    same = every[every[:, 1] == levels[1]]
+    assert np.abs(found - levels).sum() == np.abs(same - levels).sum(1).min()
+    assert one.index(every[5].tolist(), 1) == 5
+
+
 def test_units_are_sorted_by_information_and_named_after_the_factor() -> None:
     summary = Summary(
         kl=[2.0, 0.001, 3.0, 1.0],

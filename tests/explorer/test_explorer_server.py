@@ -49,7 +49,7 @@ def test_nothing_else_is_given_out(app: App, path: str) -> None:
 
 def test_about_tells_runs_spaces_and_factors(app: App) -> None:
     first, second = read(app, "GET", "/about")["runs"]
-    assert first["spaces"] == ["space 0 (β = 1)", "space 1 (β = 40)"]
+    assert first["spaces"] == ["space 0 (β = 1)", "space 1 (β = 4)"]
     assert second["spaces"] == ["space 0"]
     assert first["shape"] == [64, 64, 1] and first["rows"] == 1024
     assert [name for name, _ in first["factors"]] == ["orientation", "pos_x", "pos_y"]

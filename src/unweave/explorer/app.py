@@ -106,7 +106,8 @@ class App:
 
     def _row(self, request: Request) -> Reply:
         exhibit, space = self._exhibit(request), number(request, "space")
-        row = exhibit.index(numbers(request, "levels")) if "levels" in request.query else number(request, "row")
+        moved = number(request, "moved") if "moved" in request.query else None
+        row = exhibit.index(numbers(request, "levels"), moved) if "levels" in request.query else number(request, "row")
         z, image, levels = exhibit.row(row, space)
         return reply({"z": z, "row": row, "levels": levels, "pixels": text(image.tobytes())})
 

@@ -75,6 +75,10 @@ class Exhibit:
             return ()
         return found.names if found else ()
 
+    @cached_property
+    def _levels(self) -> Tensor:
+        return self.run.images.levels(torch.arange(self.run.images.rows))
+
     def about(self) -> dict[str, Any]:
         """What the page must know of the run before anything else, as JSON values."""
         e, model = self.run.experiment, self.run.model
@@ -159,14 +163,29 @@ class Exhibit:
             x, levels = self.run.view(rows), self.run.images.levels(rows)
         return self._encode(x, space), as_bytes(x)[0], levels[0].tolist()
 
-    def index(self, levels: Sequence[int]) -> int:
-        """The image of the data set with these factor levels."""
+    def index(self, levels: Sequence[int], moved: int | None = None) -> int:
+        """The image of the data set with these factor levels.
+
+        Args:
+            levels: one for each factor.
+            moved: where no image has just these levels, the nearest one that agrees in this factor is meant.
+
+        Raises:
+            UserError: levels that do not exist, or of which there is no image.
+        """
         self._open()
         factors = self.run.data.factors
         sizes = factors.sizes if factors else ()
         if len(levels) != len(sizes) or any(not 0 <= one < size for one, size in zip(levels, sizes, strict=False)):
             raise UserError(f"levels {list(levels)}; allowed: one for each factor, below {', '.join(map(str, sizes))}")
-        return int(self.run.images.index(torch.tensor([list(levels)]))[0])
+        try:
+            return int(self.run.images.index(torch.tensor([list(levels)]))[0])
+        except UserError:
+            if moved is None or not 0 <= moved < len(sizes):
+                raise
+        away = (self._levels - torch.tensor(list(levels))).abs() / torch.tensor(sizes)
+        away[:, moved] *= len(sizes) * max(sizes)
+        return int(away.sum(1).argmin())
 
     def pictures(self, rows: Sequence[int]) -> NDArray[np.uint8]:
         """(N, H, W, C) images of the data set."""

@@ -32,10 +32,10 @@ export class Choices {
     this.hint.textContent = `0 to ${grouped(rows - 1)}`;
     this.gallery.replaceChildren();
     if (this.node.open) this.panel.try(() => this.fill());
-    this.sliders = factors.map(([name, size]) => {
+    this.sliders = factors.map(([name, size], place) => {
       const output = el("output", {}, "");
       const slider = el("input", { type: "range", min: 0, max: size - 1, step: 1, value: 0, autocomplete: "off", "aria-label": `Factor ${name}` });
-      slider.addEventListener("input", () => this.ask());
+      slider.addEventListener("input", () => this.ask(place));
       return { slider, output, node: el("label", { class: "factor" }, el("span", {}, name), slider, output) };
     });
     const words = "Or by its factors: watch which latents follow.";
@@ -43,15 +43,17 @@ export class Choices {
       ...this.sliders.map((one) => one.node));
   }
 
-  // Factors move like latents: one question at a time, the last one counts.
-  async ask() {
+  // Factors move like latents: one question at a time, the last one counts. Where no image has these very levels, the
+  // others give way.
+  async ask(moved) {
     this.tell();
+    this.moved = moved;
     this.again = true;
     if (this.asking) return;
     this.asking = true;
     while (this.again) {
       this.again = false;
-      await this.panel.try(() => this.panel.fromLevels(this.sliders.map((one) => Number(one.slider.value))));
+      await this.panel.try(() => this.panel.fromLevels(this.sliders.map((one) => Number(one.slider.value)), this.moved));
     }
     this.asking = false;
   }
@@ -67,7 +69,9 @@ export class Choices {
   show() {
     const { row, levels } = this.panel.origin;
     this.number.value = row ?? "";
-    if (levels && !this.asking) levels.forEach((level, place) => { this.sliders[place].slider.value = level; });
+    levels?.forEach((level, place) => {
+      if (!this.asking || place !== this.moved) this.sliders[place].slider.value = level;
+    });
     this.tell();
   }
 

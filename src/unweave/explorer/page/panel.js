@@ -144,8 +144,8 @@ export class Panel {
     if (z && !same(z, found.z)) this.touched();
   }
 
-  async fromLevels(levels) {
-    const found = await server.levels(this.run, this.space, levels);
+  async fromLevels(levels, moved) {
+    const found = await server.levels(this.run, this.space, levels, moved);
     await this.start(found.z, this.ofRow(found));
   }
 

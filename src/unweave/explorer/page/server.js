@@ -53,8 +53,8 @@ export async function row(run, space, row) {
   return pixelsToo(await ask(path("/row", { run, space, row })));
 }
 
-export async function levels(run, space, levels) {
-  return pixelsToo(await ask(path("/row", { run, space, levels: levels.join(",") })));
+export async function levels(run, space, levels, moved) {
+  return pixelsToo(await ask(path("/row", { run, space, levels: levels.join(","), moved })));
 }
 
 export async function pictures(run, rows) {

@@ -1,0 +1,68 @@
+"""The page that can be mailed: whole in itself, its pictures those of the model."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unweave.explorer import Exhibit, static_page
+from unweave.explorer.static import FRAMES, explore
+from unweave.explorer.summary import frames
+from unweave.run import load
+
+SHEET = re.compile(r'<img src="data:image/png;base64,([^"]+)" class="sheet"')
+
+
+def sheets(html: str) -> list[np.ndarray]:
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))) for one in SHEET.findall(html)]
+
+
+def test_sprites_are_what_the_model_draws(exhibits: list[Exhibit]) -> None:
+    one = exhibits[1]
+    html = explore(one)
+    found = sheets(html)
+    units = [unit for unit in one.units(0) if unit.alive]
+    assert len(found) == 3 and found[0].shape == (64 * (1 + len(units)), 64 * FRAMES)
+    start = one.summary(0)
+    code = one.row(start.row or 0, 0)[0]
+    assert np.array_equal(found[0][:64, :64], one.decode([code], 0)[0, ..., 0])
+    for place, unit in enumerate(units):
+        for at in (0, FRAMES - 1):
+            moved = list(code)
+            for latent in unit.latents:
+                moved[latent] = list(frames(unit, FRAMES))[at]
+            picture = found[0][64 * (place + 1) : 64 * (place + 2), 64 * at : 64 * (at + 1)]
+            assert np.array_equal(picture, one.decode([moved], 0)[0, ..., 0])
+
+
+def test_the_page_loads_nothing_and_holds_the_report(exhibits: list[Exhibit]) -> None:
+    run = exhibits[0].run
+    html = static_page(run, codes=run.codes(100), images=200)
+    assert not re.findall(r'(?:src|href)="(?!data:|#|https?://)', html)
+    assert not re.findall(r'<(?:script|link|img)[^>]+https?://', html)
+    assert "What each latent carries" in html and "How to cite" in html
+    assert html.count('type="range"') == len([unit for unit in exhibits[0].units(0) if unit.alive])
+    assert html == static_page(run, codes=run.codes(100), images=200), "the same run gives the same bytes"
+
+
+def test_names_given_by_hand_are_shown(folders: list[Path], exhibits: list[Exhibit]) -> None:
+    exhibits[1].name([0, 1], "<b>where</b>")
+    html = explore(Exhibit(load(folders[1], device="cpu"), images=200))
+    assert "&lt;b&gt;where&lt;/b&gt;" in html and "<b>where" not in html
+
+
+def test_without_the_data_it_starts_from_samples(exhibits: list[Exhibit], monkeypatch: pytest.MonkeyPatch) -> None:
+    from unweave.types import UserError
+
+    def refuse(*_: object) -> None:
+        raise UserError("no files here")
+
+    monkeypatch.setattr("unweave.data.triangle.Triangle.open", refuse)
+    html = explore(exhibits[0])
+    assert len(sheets(html)) == 3 and "sample 1" in html
