@@ -13,7 +13,12 @@ run: install
 	$(BIN)/unweave train devae --data dsprites --betas 1 60 --scale 3 --network mlp --hidden 512 512 \
 		--steps 4000 --batch 64 --lr 1e-3 --out runs
 	$(BIN)/unweave score last --out runs
-	$(BIN)/unweave report last --runs runs
+	$(BIN)/unweave report last --runs runs --out runs/report.html
+	@printf '\nThree things to do next:\n'
+	@printf '  open the page        $(BIN)/python -m webbrowser "file://$(CURDIR)/runs/report.html"\n'
+	@printf '  move its latents     $(BIN)/unweave explore last --open\n'
+	@printf '  try your own folder  $(BIN)/unweave train beta-vae --data ./docs/images --steps 200 --batch 16\n'
+	@printf '                       (with your folder of pictures in place of ./docs/images)\n'
 
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile

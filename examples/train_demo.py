@@ -62,7 +62,9 @@ def pack(trained: Path, target: Path, images: int = 15_000) -> unweave.Run:
 def main(target: Path = FOLDER, steps: int = STEPS) -> unweave.Run:
     """Train and pack."""
     with tempfile.TemporaryDirectory() as place:
-        run = unweave.fit(experiment(steps), out=place, every=250, progress=lambda s: print(f"step {s.step:,}", flush=True))
+        run = unweave.fit(
+            experiment(steps), out=place, every=250, progress=lambda s: print(f"step {s.step:,}", flush=True)
+        )
         assert run.folder is not None
         return pack(run.folder.path, target)
 

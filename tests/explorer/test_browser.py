@@ -80,7 +80,9 @@ class Visit(Page):
 
 
 @each_size
-def test_sliders_strips_names_and_address(chrome: Any, server: Server, folders: list[Path], size: dict[str, int]) -> None:
+def test_sliders_strips_names_and_address(
+    chrome: Any, server: Server, folders: list[Path], size: dict[str, int]
+) -> None:
     visit = Visit(chrome, server, size)
     page = visit.page
     assert visit.sideways() <= 0, "nothing sticks out"
@@ -361,9 +363,7 @@ def written(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @each_size
-def test_pages_that_are_written(
-    chrome: Any, written: tuple[Path, Path], size: dict[str, int], scheme: str
-) -> None:
+def test_pages_that_are_written(chrome: Any, written: tuple[Path, Path], size: dict[str, int], scheme: str) -> None:
     visit = Page(chrome, written[0].as_uri(), size, scheme)
     page = visit.page
     screen = "document.querySelector('.scrub canvas').toDataURL()"

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+import unweave
+from unweave.engine.experiment import vary
 from unweave.explorer import Exhibit, demo
 from unweave.explorer.demo import FOLDER
 from unweave.types import UserError
@@ -70,7 +72,8 @@ def test_it_is_not_written_to() -> None:
 def test_the_script_makes_such_a_folder(script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = script.pack
     monkeypatch.setattr(script, "pack", lambda trained, target: pack(trained, target, images=150))
-    monkeypatch.setattr(script.unweave.MLP, "__init__", lambda self, hidden: object.__setattr__(self, "hidden", (4,)))
+    small = vary(script.experiment(2), network=unweave.MLP((4,)), batch=4)
+    monkeypatch.setattr(script, "experiment", lambda steps: small)
     run = script.main(tmp_path / "demo", steps=2)
     assert run.step == 2 and set(run.scores) == {"mig", "reconstruction"}
     names = {file.name for file in (tmp_path / "demo").iterdir()}

@@ -49,7 +49,18 @@ def test_a_sample_depends_on_its_number_only(exhibits: list[Exhibit]) -> None:
 
 @pytest.mark.parametrize(
     "codes",
-    [[], [[0.0] * 3], [[float("nan")] * 4], [[1e9] * 4], [["a"] * 4], None, "codes", [[0.0] * 4] * 5000, [{}], [10**400]],
+    [
+        [],
+        [[0.0] * 3],
+        [[float("nan")] * 4],
+        [[1e9] * 4],
+        [["a"] * 4],
+        None,
+        "codes",
+        [[0.0] * 4] * 5000,
+        [{}],
+        [10**400],
+    ],
 )
 def test_codes_that_are_none_are_refused(exhibits: list[Exhibit], codes: object) -> None:
     with pytest.raises(UserError, match="codes"):

@@ -21,7 +21,9 @@ from unweave.types import UserError
 
 def ask(app: App, verb: str, path: str, body: Any = None, kind: str = "application/json", **query: Any) -> Any:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return app.answer(Request(verb, path, {k: str(v) for k, v in query.items()}, kind, data if body is not None else b""))
+    return app.answer(
+        Request(verb, path, {k: str(v) for k, v in query.items()}, kind, data if body is not None else b"")
+    )
 
 
 def read(app: App, verb: str, path: str, body: Any = None, **more: Any) -> Any:
@@ -138,7 +140,9 @@ def test_a_sheet_is_filled_row_by_row() -> None:
         ("POST", "/encode", b"123", {"kind": "application/x-pixels"}),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(app: App, verb: str, path: str, body: Any, query: dict[str, Any]) -> None:
+def test_what_cannot_be_done_is_said_in_one_line(
+    app: App, verb: str, path: str, body: Any, query: dict[str, Any]
+) -> None:
     kind = query.pop("kind", "application/json")
     found = ask(app, verb, path, body, kind=kind, **query)
     assert found.status == 400
@@ -158,7 +162,9 @@ class Visitor:
         return self.connection.getresponse()
 
     def decode(self, codes: list[list[float]]) -> bytes:
-        found = self.ask("POST", "/decode?run=0", json.dumps({"codes": codes}).encode(), Content_Type="application/json")
+        found = self.ask(
+            "POST", "/decode?run=0", json.dumps({"codes": codes}).encode(), Content_Type="application/json"
+        )
         assert found.status == 200
         return found.read()
 

@@ -45,7 +45,7 @@ def test_the_page_loads_nothing_and_holds_the_report(exhibits: list[Exhibit]) ->
     run = exhibits[0].run
     html = static_page(run, codes=run.codes(100), images=200)
     assert not re.findall(r'(?:src|href)="(?!data:|#|https?://)', html)
-    assert not re.findall(r'<(?:script|link|img)[^>]+https?://', html)
+    assert not re.findall(r"<(?:script|link|img)[^>]+https?://", html)
     assert "What each latent carries" in html and "How to cite" in html
     assert html.count('type="range"') == len([unit for unit in exhibits[0].units(0) if unit.alive])
     assert html == static_page(run, codes=run.codes(100), images=200), "the same run gives the same bytes"

@@ -162,9 +162,9 @@ def test_a_failed_run_says_where_and_describes_its_checkpoint(run: Run, tmp_path
 def test_the_middle_image_has_levels_in_the_middle() -> None:
     levels = torch.cartesian_prod(torch.arange(3), torch.arange(5))
     codes = Codes.of(torch.zeros(15, 2), levels, sizes=(3, 5))
-    assert levels[_middle(codes)].tolist() == [1, 2]
+    assert levels[middle(codes)].tolist() == [1, 2]
     plain = Codes.of(torch.tensor([[0.0], [10.0], [4.0]]))
-    assert _middle(plain) == 2
+    assert middle(plain) == 2
 
 
 def test_settings_in_words() -> None:

@@ -95,8 +95,10 @@ def serve(console: Console, options: Options) -> Server:
         opened.append(Exhibit(demo(options.device), options.images, keeps=False))
     for one in opened:
         e = one.run.experiment
-        console.say(f"{one.run.folder.path if one.keeps and one.run.folder else 'demo'}: {e.method.name} on {e.data.name}, "
-                    f"seed {e.seed}, step {one.run.step:,} of {e.steps:,}")
+        console.say(
+            f"{one.run.folder.path if one.keeps and one.run.folder else 'demo'}: {e.method.name} on {e.data.name}, "
+            f"seed {e.seed}, step {one.run.step:,} of {e.steps:,}"
+        )
         with console.busy("encoding images to see what each latent carries"):
             one.summary(0)
         if one.trouble:

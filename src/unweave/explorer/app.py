@@ -117,7 +117,7 @@ class App:
     def _decode(self, request: Request) -> Reply:
         asked = document(request)
         exhibit = self._exhibit(request)
-        return pixels(exhibit.decode(asked.get("codes"), number(request, "space")).tobytes())
+        return pixels(exhibit.decode(asked.get("codes", []), number(request, "space")).tobytes())
 
     def _encode(self, request: Request) -> Reply:
         exhibit, space = self._exhibit(request), number(request, "space")
@@ -145,7 +145,9 @@ class App:
         asked = document(request)
         kind, codes, columns = asked.get("kind"), asked.get("codes"), asked.get("columns", 1)
         if kind not in ("png", "gif") or not isinstance(columns, int):
-            raise UserError(f"file: kind {str(kind)[:20]!r}, columns {str(columns)[:20]}; allowed: png or gif, a number")
+            raise UserError(
+                f"file: kind {str(kind)[:20]!r}, columns {str(columns)[:20]}; allowed: png or gif, a number"
+            )
         if isinstance(codes, list) and len(codes) > FRAMES:
             raise UserError(f"file: {len(codes)} pictures; allowed: {FRAMES}")
         images = self._exhibit(request).decode(codes, number(request, "space"))  # type: ignore[arg-type]

@@ -232,7 +232,9 @@ class Exhibit:
             raise UserError(f"the name has {len(clean)} letters; allowed: {LONGEST}")
         allowed = [[j] for j in range(self.run.model.latents)] + [list(block) for block in self.run.model.blocks]
         if list(unit) not in allowed:
-            raise UserError(f"latents {list(unit)}; allowed: one of 0 to {self.run.model.latents - 1}, or a whole block")
+            raise UserError(
+                f"latents {list(unit)}; allowed: one of 0 to {self.run.model.latents - 1}, or a whole block"
+            )
         if not self.keeps or self.run.folder is None:
             raise UserError("this run keeps no names: the name holds on this page only")
         with self._naming:
@@ -265,9 +267,7 @@ class Exhibit:
             return unknown(self.run.model.latents)
         with self._model:
             run = self.run
-            codes = encode(
-                run.model, run.data, run.images, count=self.images, seed=0, space=space, distortion=False
-            )
+            codes = encode(run.model, run.data, run.images, count=self.images, seed=0, space=space, distortion=False)
         found = summarise(codes)
         if codes.levels.shape[1]:
             with suppress(UserError):

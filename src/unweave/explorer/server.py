@@ -51,12 +51,14 @@ class Server(ThreadingHTTPServer):
             super().__init__((host, port), Handler)
         except (OSError, OverflowError) as why:
             reason = getattr(why, "strerror", None) or why
-            raise UserError(f"cannot listen on {host}, port {port}: {reason}; allowed: a free port, 0 for any") from None
+            raise UserError(
+                f"cannot listen on {host}, port {port}: {reason}; allowed: a free port, 0 for any"
+            ) from None
 
     def server_bind(self) -> None:
         """Without the look-up of a name, which may take long where there is no network."""
         socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[0], self.server_address[1]
+        self.server_name, self.server_port = self.host, int(self.server_address[1])
 
     @property
     def address(self) -> str:

@@ -69,11 +69,15 @@ def explore(exhibit: Exhibit, seed: int = 0) -> Html:
         choices.append(tag("label", radio, picture, tag("span", told)))
     height, width, _ = exhibit.shape
     canvas = tag("canvas", width=width, height=height, role="img", aria_label="What the model draws")
-    screen = tag("figure", canvas, tag("figcaption", "Move a slider: the picture follows.", class_="now", role="status"))
+    screen = tag(
+        "figure", canvas, tag("figcaption", "Move a slider: the picture follows.", class_="now", role="status")
+    )
     ground = tag("fieldset", tag("legend", "Start from"), *choices, class_="starts")
     left = tag("div", screen, ground, *sheets, class_="stage")
     sliders = [_slider(unit, place + 1, names, starts) for place, unit in enumerate(shown)]
-    words = "One latent moves at a time, the others stay as in the image that you start from; the most informative first."
+    words = (
+        "One latent moves at a time, the others stay as in the image that you start from; the most informative first."
+    )
     if len(every) > len(shown):
         words += f" {number(len(every) - len(shown))} more are not in use or not shown."
     right = tag("div", tag("p", words, class_="lede"), *sliders, class_="sliders")
@@ -91,7 +95,7 @@ def _starts(exhibit: Exhibit, seed: int) -> list[tuple[str, list[float], NDArray
     rows = generator.choice(exhibit.run.data.rows, min(STARTS, exhibit.run.data.rows), replace=False).tolist()
     if summary.row is not None:
         rows[0] = summary.row
-    found = []
+    found: list[tuple[str, list[float], NDArray[np.uint8] | None]] = []
     for row in rows:
         code, image, _ = exhibit.row(row, 0)
         found.append((f"image {row:,}", code, image))
@@ -104,9 +108,7 @@ def _moved(code: Sequence[float], unit: Unit) -> list[list[float]]:
     return z.tolist()
 
 
-def _slider(
-    unit: Unit, place: int, names: dict[str, str], starts: Sequence[tuple[str, list[float], object]]
-) -> Html:
+def _slider(unit: Unit, place: int, names: dict[str, str], starts: Sequence[tuple[str, list[float], object]]) -> Html:
     name = names.get(" ".join(map(str, unit.latents))) or unit.factor or unit.label
     facts = [unit.label] if name != unit.label else []
     facts += [f"{unit.factor} {unit.told:.2f}"] if unit.factor and unit.told is not None else []

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from unweave.metrics import nmi
 from unweave.report import latents
 from unweave.report.from_run import BINS, SPAN, middle
-from unweave.metrics import nmi
 from unweave.report.story import Information
 from unweave.types import Codes, Gaussian
 
