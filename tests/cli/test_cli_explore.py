@@ -56,7 +56,7 @@ def test_explore_serves_runs_and_the_demo(runs: Path, tmp_path: Path) -> None:
     with serve(Console(json=True), Options(runs=folders, demo=True, images=100)) as server:
         about = json.loads(server.app.answer(Request("GET", "/about", {})).body)["runs"]
         assert [one["keeps"] for one in about] == [True, True, False]
-        assert about[2]["title"] == "devae on dsprites"
+        assert about[2]["title"] == "ada-gvae on dsprites"
         assert server.address.startswith("http://127.0.0.1:")
 
 
@@ -72,6 +72,6 @@ def test_explore_answers_until_it_is_told_to_stop(tmp_path: Path) -> None:
                 break
         address = json.loads("".join(lines))["address"]
         with urllib.request.urlopen(address + "about", timeout=60) as reply:
-            assert json.load(reply)["runs"][0]["spaces"][1] == "space 1 (β = 20)"
+            assert json.load(reply)["runs"][0]["title"] == "ada-gvae on dsprites"
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0

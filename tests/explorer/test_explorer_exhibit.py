@@ -96,7 +96,7 @@ def test_where_no_image_has_these_levels_the_other_factors_give_way(exhibits: li
 def test_units_are_sorted_by_information_and_named_after_the_factor() -> None:
     summary = Summary(
         kl=[2.0, 0.001, 3.0, 1.0],
-        nmi=[[0.1, 0.2], [0.0, 0.0], [0.01, 0.02], [0.9, 0.1]],
+        nmi=[[0.1, 0.2], [0.04, 0.9], [0.01, 0.02], [0.9, 0.1]],
         low=[-1.0, -2.0, -3.0, -4.0],
         high=[1.0, 2.0, 3.0, 4.0],
         start=[0.0] * 4,
@@ -105,11 +105,11 @@ def test_units_are_sorted_by_information_and_named_after_the_factor() -> None:
     )
     found = units(summary, (), ["x", "y"])
     assert [unit.latents for unit in found] == [(3,), (0,), (2,), (1,)]
-    assert [unit.factor for unit in found] == ["x", "y", "", ""]
+    assert [unit.factor for unit in found] == ["x", "y", "", "y"]
     assert [unit.alive for unit in found] == [True, True, True, False]
     blocks = units(summary, ((0, 1), (2, 3)), ["x", "y"])
-    assert [(unit.latents, unit.factor, unit.kl) for unit in blocks] == [((2, 3), "x", 4.0), ((0, 1), "y", 2.001)]
-    assert (blocks[0].low, blocks[0].high) == (-3.5, 3.5)
+    assert [(unit.latents, unit.factor, unit.kl) for unit in blocks] == [((0, 1), "y", 2.001), ((2, 3), "x", 4.0)]
+    assert (blocks[1].low, blocks[1].high) == (-3.5, 3.5)
 
 
 def test_without_factors_units_are_sorted_by_kl() -> None:
@@ -138,7 +138,7 @@ def test_what_was_found_out_is_kept_and_read_again(folders: list[Path], monkeypa
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda kept: kept.update(step=1),
+        lambda kept: (kept.update(step=1), kept["spaces"]["0"].update(low=[-9.0] * 4)),
         lambda kept: kept["spaces"]["0"].update(low=[0.0]),
         lambda kept: kept["spaces"]["0"].update(kl="many"),
         lambda kept: kept["spaces"]["0"].update(nmi=[[0.0]] * 4),

@@ -29,6 +29,7 @@ def test_sprites_are_what_the_model_draws(exhibits: list[Exhibit]) -> None:
     found = sheets(html)
     units = [unit for unit in one.units(0) if unit.alive]
     assert len(found) == 3 and found[0].shape == (64 * (1 + len(units)), 64 * FRAMES)
+    assert re.findall(r'data-row="(\d+)"', html) == [str(1 + place) for place in range(len(units))]
     start = one.summary(0)
     code = one.row(start.row or 0, 0)[0]
     assert np.array_equal(found[0][:64, :64], one.decode([code], 0)[0, ..., 0])

@@ -14,9 +14,9 @@ FOLDER = Path(__file__).parent
 
 
 def demo(device: str | None = None) -> Run:
-    """The model: DeVAE on dSprites, which are drawn when they are asked for.
+    """The model: Ada-GVAE on dSprites, which are drawn when they are asked for.
 
     >>> demo("cpu").experiment.method.name
-    'devae'
+    'ada-gvae'
     """
     return load(FOLDER, device=device)
