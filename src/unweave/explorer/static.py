@@ -15,7 +15,7 @@ from unweave.explorer.summary import Unit, frames
 from unweave.report.from_run import tell
 from unweave.report.markup import Html, join, tag
 from unweave.report.numbers import number
-from unweave.report.page import document, sections
+from unweave.report.page import sections, story_page
 from unweave.report.pictures import png, tick
 from unweave.run import Run
 from unweave.types import Codes
@@ -46,7 +46,7 @@ def static_page(run: Run, *, codes: Codes | None = None, images: int = 5000, see
     exhibit = Exhibit(run, images)
     parts = sections(story)
     parts.insert(0, ("explore", "Move a latent", explore(exhibit, seed)))
-    return document(story, parts, kind="a model to look into", look=_text("static.css"), code=_text("static.js"))
+    return story_page(story, parts, kind="a model to look into", look=_text("static.css"), code=_text("static.js"))
 
 
 def explore(exhibit: Exhibit, seed: int = 0) -> Html:
