@@ -7,10 +7,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from unweave.analysis.complexity import complexity
 from unweave.engine import Complete
-from unweave.engine.step import build
 
 STEP = 3e-3
 """Seconds of a step that multiplies nothing: Python, the optimiser, drawing a batch."""
@@ -40,11 +40,11 @@ def cost(experiment: Complete) -> Cost:
     >>> round(found.seconds), found.steps
     (40, 1000)
     """
-    # Numbers that may differ in a pack change nothing in the network, so one network is built for all of them.
+    # Numbers that may differ in a pack, and lengths of schedules, change nothing in the network: one is built for all.
     method = experiment.method
     form = tuple(
         len(value) if isinstance(value, tuple) else None if isinstance(value, float) else value
-        for value in (getattr(method, one.name) for one in fields(method))
+        for value in (getattr(method, one.name) for one in fields(method) if one.name not in method.schedules)
     )
     like = (type(method), form, experiment.data, experiment.network, experiment.latents, experiment.likelihood)
     macs, parameters = _size(_Same(like, experiment))
@@ -68,11 +68,13 @@ class _Same:
         return hash(self.like)
 
 
-@lru_cache(256)
+@lru_cache(4096)
 def _size(same: _Same) -> tuple[int, int]:
     """MACs of one image and number of parameters of the network."""
     full = same.experiment
-    model = build(full, torch.device("cpu"), channels_last=False)
-    found = complexity(model, full.data.shape)
+    # Only shapes are counted: with tensors that have nothing else no weight is drawn and nothing multiplied.
+    with FakeTensorMode(), torch.random.fork_rng(devices=[]):
+        model = full.method.network(full.spec, full.latents, full.network)
+        found = complexity(model, full.data.shape)
     macs = found.encode_macs + model.spaces * (found.macs - found.encode_macs) + found.critic_parameters
     return macs, found.parameters + found.critic_parameters
