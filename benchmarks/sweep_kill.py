@@ -22,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from safetensors.torch import load_file
+
 GRID = """
 [experiment]
 method = "beta-vae"
@@ -69,10 +71,14 @@ def killed(folder: Path, out: str, enough: int) -> float:
 
 
 def weights(out: Path) -> dict[str, str]:
-    """Run -> hash of its checkpoint."""
-    return {
-        path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in out.glob("*/checkpoint.safetensors")
-    }
+    """Run -> hash of its checkpoint's tensors; the bytes of the file also hold notes in any order."""
+    found = {}
+    for path in out.glob("*/checkpoint.safetensors"):
+        content = hashlib.sha256()
+        for name, tensor in sorted(load_file(path).items()):
+            content.update(name.encode() + tensor.numpy().tobytes())
+        found[path.parent.name] = content.hexdigest()
+    return found
 
 
 def main() -> None:

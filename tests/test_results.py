@@ -16,7 +16,7 @@ import pytest
 from job.kinds import Area, Spread, training
 from unweave.job import Scores, Terms
 from unweave.results import cache as module
-from unweave.results import export, frame, query, rows
+from unweave.results import export, frame, query, reader, rows
 from unweave.results import table as table_module
 from unweave.store import RunFolder
 from unweave.types import Adam, UserError
@@ -46,13 +46,13 @@ def out(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folders that are really read."""
     seen: list[str] = []
-    before = module.row
+    before = reader.row
 
     def read(path: Path) -> Any:
         seen.append(path.name)
         return before(path)
 
-    monkeypatch.setattr(module, "row", read)
+    monkeypatch.setattr(reader, "row", read)
     return seen
 
 
@@ -122,6 +122,41 @@ def test_a_damaged_cache_is_made_again(content: bytes, out: Path, reads: list[st
 def test_a_cache_of_other_columns_is_made_again(out: Path) -> None:
     with module.connect() as database:
         database.execute(f"copy (select 1 as a) to '{out / module.FILE}' (format parquet)")
+    assert ask("select count(*) as n from runs", out) == [{"n": 4}]
+
+
+def test_very_many_are_read_by_several_processes(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = ask("select * from runs", out)
+    (out / module.FILE).unlink()
+    (out / wanted[2]["key"] / "status.json").write_text("{")
+    monkeypatch.setattr(reader, "MANY", 3)
+    monkeypatch.setattr(reader, "READERS", 2)
+    monkeypatch.setattr(reader.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(reader, "row", None)
+    found, skipped = query("select * from runs", out)
+    assert found == [*wanted[:2], wanted[3]]
+    assert list(skipped) == [out / wanted[2]["key"]] and "damaged" in skipped[out / wanted[2]["key"]]
+
+
+def test_a_reader_that_dies_is_stood_in_for(out: Path, monkeypatch: pytest.MonkeyPatch, reads: list[str]) -> None:
+    monkeypatch.setattr(reader, "MANY", 3)
+    monkeypatch.setattr(reader.sys, "executable", "false")
+    assert ask("select count(*) as n from runs", out) == [{"n": 4}] and len(reads) == 5
+
+
+def test_the_kept_file_is_the_only_one_that_a_query_can_read(out: Path, tmp_path: Path) -> None:
+    ask("select 1", out)
+    for job in (Area(2.0),):
+        shutil.rmtree(out / job.home)
+    ask("select 1", out)
+    assert ask("select count(*) as n from runs", out) == [{"n": 4}]
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for sql in (f"select * from read_csv('{tmp_path / 'secret.csv'}')", f"copy runs to '{tmp_path / 'stolen.csv'}'"):
+        with pytest.raises(UserError, match="Permission Error"):
+            query(sql, out)
+    assert not (tmp_path / "stolen.csv").exists()
+    with pytest.raises(UserError):
+        query(f"copy (select 1) to '{out / module.FILE}' (format parquet)", out)
     assert ask("select count(*) as n from runs", out) == [{"n": 4}]
 
 
