@@ -22,7 +22,7 @@ def main() -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1240, "height": 760})
-        page.goto(f"{server.address}#run=0&row=500000")
+        page.goto(server.address)
         page.wait_for_function("() => document.querySelector('.latents')?.dataset.drawn > 0")
         page.wait_for_timeout(500)
         page.screenshot(path=Path(__file__).with_suffix(".png"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -353,7 +354,8 @@ def test_accessibility(chrome: Any, server: Server, size: dict[str, int], scheme
 @pytest.fixture(scope="module")
 def written(_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The page that can be mailed, and the report, of one run."""
-    run, out = load(_trained / "spaces-run", device="cpu"), tmp_path_factory.mktemp("pages")
+    out = tmp_path_factory.mktemp("pages")
+    run = load(shutil.copytree(_trained / "spaces-run", out / "run"), device="cpu")
     codes = run.codes(100)
     pages = static_page(run, codes=codes, images=200), report_page(tell(run, codes=codes))
     for name, text in zip(("explorer.html", "report.html"), pages, strict=True):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from unweave.metrics import nmi
+from unweave.metrics.rows import FEWEST
 from unweave.report import latents
 from unweave.report.from_run import BINS, SPAN, middle
 from unweave.report.story import Information
@@ -25,7 +26,7 @@ class Summary:
 
     Args:
         kl: mean KL of each latent in nats; None for an encoder without a density.
-        nmi: normalised mutual information of each latent with each factor; None without factors.
+        nmi: normalised mutual information of each latent with each factor; None without factors, or with too few images.
         low: lower end of each latent's range.
         high: upper end.
         start: the code of the image whose factors are nearest to the middle, or of the most central image.
@@ -82,7 +83,7 @@ def summarise(codes: Codes) -> Summary:
     >>> import torch
     >>> codes = Codes.of(torch.tensor([[0.0, 2.0], [1.0, 2.0]]), torch.tensor([[0], [1]]))
     >>> summarise(codes).low, summarise(codes).kl
-    ([-0.1, -2.0], None)
+    ([-0.094, -2.0], None)
     """
     mean = codes.mean.double().numpy()
     kl = None if codes.logvar is None else Gaussian(codes.mean, codes.logvar).kl().double().mean(0).tolist()
@@ -92,7 +93,7 @@ def summarise(codes: Codes) -> Summary:
     low, high = np.where(still, -SPAN, low - room), np.where(still, SPAN, high + room)
     return Summary(
         kl=kl,
-        nmi=nmi(codes, BINS).tolist() if codes.levels.shape[1] else None,
+        nmi=nmi(codes, BINS).tolist() if codes.levels.shape[1] and len(mean) >= FEWEST else None,
         low=[round(float(value), 3) for value in low],
         high=[round(float(value), 3) for value in high],
         start=[round(float(value), 4) for value in mean[middle(codes)]],
