@@ -3,9 +3,9 @@
     python benchmarks/explorer_time.py [--moves 100] [--out results/explorer_time.csv]
 
 For the model that comes with the package and for untrained standard convolutional networks: the decoder alone, a
-question over HTTP on a kept connection, and, where there is a browser and Playwright, the page itself: from the
-slider's event until the picture is painted, as the page's own footer tells it. The strips under the sliders are drawn
-meanwhile. Milliseconds, medians and ninth deciles of the same moves; the load of the machine is told beside them.
+question over HTTP on a kept connection, and, where there is a browser and Playwright, the page: from the slider's event
+until the picture is painted, as the page's own footer tells it. The strips under the sliders are drawn meanwhile.
+Milliseconds, medians and ninth deciles of the same moves; the load of the machine is told beside them.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python examples/train_demo.py            # a few minutes on one thread of a processor
     python examples/train_demo.py somewhere  # writes elsewhere, and leaves the package as it is
 
-Ada-GVAE with dense layers on dSprites. It sees pairs of images that share all factors but some, which keeps position
-and scale apart within a few thousand steps, where methods without such pairs take ten times as many. Only what the
-explorer needs is kept, the weights in half precision; the trace is thinned.
+Ada-GVAE with dense layers on dSprites. It sees pairs of images that share all factors but some, a weak supervision which
+keeps position and scale apart after a few thousand steps. Only what the explorer needs is kept, the weights in half
+precision; the trace is thinned.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Draws docs/images/explorer.png: the explorer with the packaged model, in a browser without a window.
+"""Draws docs/images/explorer.png: the explorer with the model that comes with the package.
 
 python docs/images/explorer.py
 """

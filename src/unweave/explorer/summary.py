@@ -26,7 +26,8 @@ class Summary:
 
     Args:
         kl: mean KL of each latent in nats; None for an encoder without a density.
-        nmi: normalised mutual information of each latent with each factor; None without factors, or with too few images.
+        nmi: normalised mutual information of each latent with each factor; None without factors, or with
+            too few images.
         low: lower end of each latent's range.
         high: upper end.
         start: the code of the image whose factors are nearest to the middle, or of the most central image.
