@@ -3,7 +3,7 @@
     python examples/train_demo.py            # a few minutes on one thread of a processor
     python examples/train_demo.py somewhere  # writes elsewhere, and leaves the package as it is
 
-Ada-GVAE with dense layers on dSprites. It sees pairs of images that share all factors but some, a weak supervision which
+Ada-GVAE with dense layers on dSprites. It sees pairs of images that share all factors but some, weak supervision which
 keeps position and scale apart after a few thousand steps. Only what the explorer needs is kept, the weights in half
 precision; the trace is thinned.
 """
