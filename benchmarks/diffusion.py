@@ -26,6 +26,7 @@ from unweave.engine.experiment import NUMBERS, Complete, preset_for
 from unweave.methods.annealed_vae import DEFT_AUTHORS
 from unweave.methods.base import Preset
 from unweave.methods.cascade_vae_c import DEFT_PAPER
+from unweave.networks import MLP
 from unweave.report.courses import compare_figure, course_figure
 from unweave.store import environment, machine
 from unweave.store.files import write_text
@@ -43,6 +44,7 @@ def experiment(name: str, args: argparse.Namespace) -> Complete:
     return Experiment(
         method,
         args.data,
+        network=MLP(tuple(args.mlp)) if args.mlp else None,
         latents=preset.latents,
         steps=args.steps,
         batch=args.batch,
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12_000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--mlp", nargs="+", type=int, default=[], metavar="WIDTH", help="dense networks of such widths")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--points", type=int, default=24)
     parser.add_argument("--images", type=int, default=10_000)
@@ -94,10 +97,11 @@ def main() -> None:
     parser.add_argument("--runs", default="runs/diffusion")
     parser.add_argument("--out", type=Path, default=Path("results/diffusion.csv"))
     args = parser.parse_args()
+    dense = f" --mlp {' '.join(map(str, args.mlp))}" if args.mlp else ""
     command = (
         f"python benchmarks/diffusion.py --methods {' '.join(args.methods)} --data {args.data} --steps {args.steps} "
-        f"--batch {args.batch} --lr {args.lr:g} --seed {args.seed} --points {args.points} --images {args.images} "
-        f"--samples {args.samples}"
+        f"--batch {args.batch} --lr {args.lr:g}{dense} --seed {args.seed} --points {args.points} "
+        f"--images {args.images} --samples {args.samples}"
     )
     experiments = {name: experiment(name, args) for name in args.methods}
     courses: dict[str, Course] = {}

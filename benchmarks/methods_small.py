@@ -41,7 +41,7 @@ def experiments(names: list[str], args: argparse.Namespace) -> list[Complete]:
     for seed in range(args.seeds):
         for name in names:
             preset = preset_for(METHODS[name], args.data)
-            for changes in PRESSURES.get(name, [{}]):
+            for changes in [{}] if args.published else PRESSURES.get(name, [{}]):
                 method: Method = METHODS[name](**{**preset.fields, **changes}).over(args.steps / preset.steps)
                 one = Experiment(
                     method, args.data, steps=args.steps, batch=args.batch, optimiser=Adam(lr=args.lr), seed=seed
@@ -109,12 +109,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--published", action="store_true", help="published pressures only")
     parser.add_argument("--runs", default="runs/methods-small")
     parser.add_argument("--out", type=Path, default=Path("results/methods-small.csv"))
     args = parser.parse_args()
     args.command = (
         f"python benchmarks/methods_small.py --data {args.data} --seeds {args.seeds} --steps {args.steps} "
-        f"--batch {args.batch} --lr {args.lr:g}"
+        f"--batch {args.batch} --lr {args.lr:g}{' --published' * args.published}"
     )
     todo = experiments(args.methods, args)
     for place, one in enumerate(todo):
