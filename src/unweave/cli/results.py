@@ -54,8 +54,8 @@ def run(argv: Sequence[str]) -> int:
         raise UserError(f"there is no folder {options.out}; allowed: the folder that `unweave train --out` names")
     if options.to is not None and options.to.suffix not in FORMS:
         raise UserError(f"{options.to} ends in {options.to.suffix!r}; allowed: {', '.join(FORMS)}")
-    console = Console(form == "json")
-    with console.busy(f"reading {options.out}"):
+    # The answer is all that goes to the standard output, whatever its form.
+    with Console(True).busy(f"reading {options.out}"):
         if options.sql:
             answer, skipped = query(options.sql, options.out)
         else:
@@ -66,7 +66,7 @@ def run(argv: Sequence[str]) -> int:
         print(one_line(f"unweave results: note: passed over {folder}: {why}"), file=sys.stderr)
     if options.to is not None:
         export(answer, options.to)
-        console.say(f"{len(answer):,} rows in {options.to}")
+        Console(form == "json").say(f"{len(answer):,} rows in {options.to}")
     else:
         _print(answer, form)
     return 0
