@@ -1,7 +1,6 @@
-"""Traversals of a run as a picture: the README's, from what `make run` trained, and that of docs/data/shapes3d.md:
+"""Traversals of a run as a picture: the README's, from what `make run` trained.
 
-    python docs/images/traversals.py runs/<key> docs/images/devae-dsprites.png
-    python docs/images/traversals.py runs/<key> docs/images/beta-vae-shapes3d.png 9
+    python docs/images/traversals.py runs/<key> docs/images/devae-dsprites.png [ROWS]
 
 One row for each of the most informative latents in use (a KL of 0.01 nats or more): the latent moves
 over the central 95 % of its codes, all others stay.
