@@ -100,6 +100,9 @@ def test_differences_are_exact_for_few_runs() -> None:
 def test_summaries_begin_with_the_best() -> None:
     found = summaries(RUNS, "mig", threshold=0.5)
     assert settings(RUNS) == ["method", "method_beta"]
+    one_each = [one for one in RUNS if one.settings["method_beta"] == 1]
+    told_by_method = [one._replace(settings={**one.settings, "lr": len(one.head["method"])}) for one in one_each]
+    assert settings(told_by_method) == ["method"], "the method's own learning rate and fields add nothing"
     assert [tuple(one.setting.values()) for one in found] == [("beta", 1.0), ("beta", 4.0), ("vae", 1.0)]
     assert [one.best for one in found] == ["beta1-3", "beta4-1", "vae1-1"]
     assert [one.broken for one in found] == [0, 0, 1] and [one.interval.runs for one in found] == [4, 3, 4]

@@ -86,13 +86,21 @@ def bootstrap(values: Sequence[float], confidence: float = 0.95, *, resamples: i
 
 
 def settings(rows: Sequence[Row]) -> list[str]:
-    """The columns in which runs differ, besides their seeds: what makes a setting."""
+    """The columns that make a setting: method and data where runs differ in them, and everything besides seeds in which
+    runs of one method on one data set differ."""
     flat = [{**one.head, **one.settings} for one in rows]
-    names = dict.fromkeys(name for one in flat for name in one)
-    return [
+    names = [
+        n for n in dict.fromkeys(name for one in flat for name in one) if n not in (*NEVER, "key", "state", "step")
+    ]
+    found = [name for name in ("method", "data") if len({one[name] for one in flat}) > 1]
+    alike: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in flat:
+        alike.setdefault((one["method"], one["data"]), []).append(one)
+    return found + [
         name
         for name in names
-        if name not in (*NEVER, "key", "state", "step") and len({repr(one.get(name)) for one in flat}) > 1
+        if name not in ("method", "data")
+        and any(len({repr(one.get(name)) for one in members}) > 1 for members in alike.values())
     ]
 
 
