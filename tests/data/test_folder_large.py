@@ -43,7 +43,12 @@ if task == "train":
     one = Experiment("beta-vae", data, network=MLP((32,)), batch=64, steps=30, optimiser=Adam(lr=1e-3))
     terms = [snapshot.terms["total"] for snapshot in train(one, every=10, device="cpu")]
     found["losses"] = torch.cat(terms, 1).flatten().tolist()
-found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+status = Path("/proc/self/status")
+if status.is_file():
+    # Not ru_maxrss: on Linux that of a new process begins with what its parent had in use.
+    found["peak"] = 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
+else:
+    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 print(json.dumps(found), flush=True)
 """
 
@@ -109,7 +114,7 @@ def whole_story(tmp_path: Path, count: int, different: int) -> dict[str, object]
     trained = json.loads(child("train", place, cache).communicate()[0].splitlines()[-1])
     assert (folder / "images.npy").stat().st_mtime_ns == stamp, "cached once"
     assert trained["rows"] == count - broken and min(trained["losses"][-5:]) < trained["losses"][0]
-    assert prepared["peak"] < MOST and trained["peak"] < MOST and trained["ready"] < READY
+    assert prepared["peak"] < MOST and trained["peak"] < MOST
     size = sum(one.stat().st_size for one in place.rglob("*") if one.is_file())
     return {"pictures": count, "bytes": size, "the rest, s": seconds, "prepared": prepared, "trained": trained}
 
@@ -120,4 +125,6 @@ def test_a_small_folder(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_twenty_thousand_pictures(tmp_path: Path) -> None:
-    print(json.dumps(whole_story(tmp_path, 20_000, 2_000), indent=1))
+    told = whole_story(tmp_path, 20_000, 2_000)
+    print(json.dumps(told, indent=1))
+    assert told["trained"]["ready"] < READY

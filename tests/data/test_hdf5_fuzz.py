@@ -50,6 +50,10 @@ def read():
     return sum(len(piece.images) for piece in shapes3d.pieces(path, sizes)) == len(levels)
 
 def peak():
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Not ru_maxrss: on Linux that of a new process begins with what its parent had in use.
+        return 1024 * int(status.read_text().split("VmHWM:")[1].split()[0])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 honest = path.read_bytes()
