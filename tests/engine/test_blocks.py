@@ -45,6 +45,12 @@ def test_blocks_of_every_method_equal_single_steps(name: str) -> None:
     assert same(finals(one, blocks=True)[one.key], finals(one)[one.key])
 
 
+def test_blocks_end_at_the_steps_asked_for() -> None:
+    one = tiny(BetaVAE(), steps=12)
+    taken = {blocks: list(train(one, every=(3, 7, 40), blocks=blocks)) for blocks in (True, False)}
+    assert [snapshot.step for snapshot in taken[True]] == [snapshot.step for snapshot in taken[False]] == [3, 7, 12]
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_can_be_recorded_and_repeated(name: str, card: Card) -> None:
     """Alone and in a pack: a repeated step does what a step taken by Python does."""

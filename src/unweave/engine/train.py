@@ -313,4 +313,4 @@ def _ahead(every: int | Collection[int], step: int, steps: int) -> int:
     """How many steps there are to the next snapshot."""
     if isinstance(every, int):
         return min(every - step % every, steps - step)
-    return min((one for one in every if one > step), default=steps) - step
+    return min([steps, *(one for one in every if one > step)]) - step
