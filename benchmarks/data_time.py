@@ -169,7 +169,9 @@ def main() -> None:
         f"medians of {args.rounds} processes of {args.steps} steps{', processor time' * args.busy}\n"
     )
     print(f"{'set':22} {'kind':14} {'step':>9} {'batch':>9} {'share':>7} {'target':>7} {'beyond':>7}")
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    # On the disk of the working folder, not in memory as temporary folders may be; and where git does not look.
+    Path("runs").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="runs") as folder:
         if any(FILE in CASES[name].data for name in args.sets):
             write_array(Path(folder))
         for name in args.sets:
