@@ -200,7 +200,8 @@ def test_a_run_whose_process_is_gone_has_stopped(call: Call, runs: Path) -> None
 
 
 def test_lists_hold_everything(call: Call) -> None:
-    tables = {"methods": METHODS, "metrics": METRICS, "data": DATASETS, "networks": {**LAYOUTS, "mlp": None}}
+    scores = [*METRICS, "udr", "failure-rate"]
+    tables = {"methods": METHODS, "metrics": scores, "data": DATASETS, "networks": {**LAYOUTS, "mlp": None}}
     for what, things in tables.items():
         done = call("list", what)
         assert (done.code, done.err) == (0, "")
@@ -208,6 +209,22 @@ def test_lists_hold_everything(call: Call) -> None:
         rows = json.loads(call("list", what, "--json").out)[what]
         assert [row["name"] for row in rows] == list(things)
     assert json.loads(call("list", "methods", "--json").out)["methods"][1]["settings"]["beta"] == 4.0
+
+
+def test_metrics_are_listed_with_definition_range_cost_and_paper(call: Call) -> None:
+    rows = {row["name"]: row for row in json.loads(call("list", "metrics", "--json").out)["metrics"]}
+    for row in rows.values():
+        assert all(row[key] for key in ("what", "range", "better", "reads", "cost", "paper")), row
+    assert rows["gaussian-tc"]["range"] == "0 … ∞"
+    assert (rows["mig"]["range"], rows["mig"]["paper"]) == ("0 … 1", "Chen et al. 2018")
+
+
+def test_the_cost_of_a_metric_is_what_was_measured() -> None:
+    with (Path(__file__).parents[2] / "results/metric_time.csv").open(encoding="utf-8") as file:
+        measured = {row["what"].removesuffix("-fast"): float(row["seconds"]) for row in csv.DictReader(file)}
+    for name, kind in METRICS.items():
+        told = float(kind.cost.split()[0])
+        assert told / 2 <= max(measured[name], 0.05) <= told * 2, f"{name}: {told} s told, {measured[name]} s measured"
 
 
 def test_data_list_and_check(call: Call) -> None:

@@ -74,6 +74,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "changes the codes": (scoring(changed), "changes the codes"),
     "the wrong way round": ({"better": "lower"}, "gives perfect codes .* and noise .*; lower is better"),
     "an unknown direction": ({"better": "more"}, "better = 'more'; allowed: higher, lower"),
+    "beyond its limits": (scoring(lambda s, c: s._replace(value=3 * s.value)), "gives 2.9.*; its limits are 0 and 1"),
+    "limits without room": ({"limits": (1.0, 1.0)}, "limits = .*; allowed: the least value, then a larger one"),
     "reads nothing": ({"reads": "pixels"}, "reads = 'pixels'"),
     "no settings": (scoring(lambda s, c: s._replace(settings={})), "its score does not say power, seed"),
     "settings of tensors": (scoring(lambda s, c: s._replace(settings={**s.settings, "m": c.mean})), "no plain values"),

@@ -13,9 +13,11 @@ from unweave.cli.console import Console
 from unweave.cli.options import parse
 from unweave.data import DATASETS
 from unweave.methods import METHODS
-from unweave.metrics import METRICS
+from unweave.metrics import METRICS, failure_rate, udr
+from unweave.metrics.udr import DUAN_2020
 from unweave.names import known
 from unweave.networks.conv import LAYOUTS
+from unweave.references import WU_2022
 from unweave.report.from_run import words
 from unweave.report.text import table
 from unweave.studies import SCALES, STUDIES
@@ -70,18 +72,27 @@ def methods() -> list[dict[str, Any]]:
 
 
 def metrics() -> list[dict[str, Any]]:
-    """One row a metric."""
-    return [
+    """One row a metric, and one each for the two numbers that several runs make together."""
+    rows: list[dict[str, Any]] = [
         {
             "name": name,
-            "what": (kind.__doc__ or "").splitlines()[0],
+            "what": _first(kind),
+            "range": "{:g} … {:g}".format(*kind.limits).replace("inf", "∞"),
             "better": kind.better,
             "reads": kind.reads,
+            "cost": kind.cost,
+            "paper": kind.references[0].short,
             "settings": _fields(kind),
             "cite": _keys(kind.references),
         }
         for name, kind in METRICS.items()
     ]
+    several = {"range": "0 … 1", "settings": {}}
+    agree = {"better": "higher", "reads": "several models", "cost": "1.8 s for 10 models", "paper": DUAN_2020.short}
+    rows.append({"name": "udr", "what": _first(udr), **several, **agree, "cite": [DUAN_2020.key]})
+    failed = {"better": "lower", "reads": "several scores", "cost": "none", "paper": WU_2022.short}
+    rows.append({"name": "failure-rate", "what": _first(failure_rate), **several, **failed, "cite": [WU_2022.key]})
+    return rows
 
 
 def data(root: Path | None) -> list[dict[str, Any]]:
@@ -133,6 +144,10 @@ def studies(out: Path, results: Path | None) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _first(what: Any) -> str:
+    return (what.__doc__ or "").splitlines()[0]
 
 
 def _fields(kind: type) -> dict[str, Any]:

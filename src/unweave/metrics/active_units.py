@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -52,6 +53,8 @@ class ActiveUnits(Metric):
         ),
     )
     reads: ClassVar[str] = "codes"
+    limits: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    cost: ClassVar[str] = "0.3 s"
 
     by: Literal["variance", "kl"] = "variance"
     threshold: float = 0.01

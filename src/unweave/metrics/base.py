@@ -20,6 +20,11 @@ class Metric(ABC):
     reads: ClassVar[str] = "factors"
     """What the codes must carry beside the means: ``factors`` (levels), ``distortion`` (reconstruction errors), or
     nothing (``codes``)."""
+    limits: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    """The least and the largest value there can be, whatever the codes and the settings."""
+    cost: ClassVar[str] = ""
+    """Seconds on two cores for as many images as its definition reads, of 10 latents and five factors, as
+    ``benchmarks/metric_time.py`` measures them."""
 
     @property
     def label(self) -> str:

@@ -69,6 +69,7 @@ class BetaVAEScore(Metric):
 
     name: ClassVar[str] = "beta-vae-score"
     references: ClassVar[tuple[Reference, ...]] = (HIGGINS_2017, LOCATELLO_2019)
+    cost: ClassVar[str] = "0.6 s"
 
     votes: int = 10_000
     test_votes: int = 5_000

@@ -60,6 +60,7 @@ class Downstream(Metric):
 
     name: ClassVar[str] = "downstream"
     references: ClassVar[tuple[Reference, ...]] = (LOCATELLO_2019,)
+    cost: ClassVar[str] = "3 s"
 
     classifier: Literal["linear", "boosting", "fast"] = "linear"
     sizes: tuple[int, ...] = (10, 100, 1_000, 10_000)

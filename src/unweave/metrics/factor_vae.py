@@ -72,6 +72,7 @@ class FactorVAEScore(Metric):
         ),
         LOCATELLO_2019,
     )
+    cost: ClassVar[str] = "0.5 s"
 
     votes: int = 10_000
     test_votes: int = 5_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -58,6 +59,8 @@ class GaussianTC(Metric):
     references: ClassVar[tuple[Reference, ...]] = (WATANABE_1960, LOCATELLO_2019)
     better: ClassVar[str] = "lower"
     reads: ClassVar[str] = "codes"
+    limits: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    cost: ClassVar[str] = "0.1 s"
 
     of: Literal["mean", "sample"] = "mean"
     smallest: float = 1e-10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -59,6 +60,8 @@ class GaussianWasserstein(Metric):
     )
     better: ClassVar[str] = "lower"
     reads: ClassVar[str] = "codes"
+    limits: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    cost: ClassVar[str] = "0.06 s"
 
     normalised: bool = True
     of: Literal["mean", "sample"] = "mean"

@@ -80,6 +80,7 @@ class InfoMEC(Metric):
             "https://doi.org/10.1371/journal.pone.0087357",
         ),
     )
+    cost: ClassVar[str] = "5 s"
 
     estimator: Literal["neighbours", "bins", "values"] = "neighbours"
     neighbours: int = 10

@@ -82,6 +82,7 @@ class IRS(Metric):
         ),
         LOCATELLO_2019,
     )
+    cost: ClassVar[str] = "0.05 s"
 
     quantile: float = 0.99
     images: int | None = 10_000

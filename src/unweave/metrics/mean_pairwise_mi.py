@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -61,6 +62,8 @@ class MeanPairwiseMI(Metric):
     references: ClassVar[tuple[Reference, ...]] = (LOCATELLO_2019,)
     better: ClassVar[str] = "lower"
     reads: ClassVar[str] = "codes"
+    limits: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    cost: ClassVar[str] = "0.03 s"
 
     of: Literal["mean", "sample"] = "mean"
     bins: int = 20

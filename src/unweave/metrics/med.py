@@ -61,6 +61,7 @@ class MED(Metric):
             "https://arxiv.org/abs/2206.04756",
         ),
     )
+    cost: ClassVar[str] = "0.04 s"
 
     top: int | None = None
     bins: int = 20

@@ -52,6 +52,7 @@ class MIGPosterior(Metric):
 
     name: ClassVar[str] = "mig-posterior"
     references: ClassVar[tuple[Reference, ...]] = (CHEN_2018, CHEN_2022)
+    cost: ClassVar[str] = "2 s"
 
     samples: int = 2_000
     images: int | None = 10_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -48,6 +49,8 @@ class Reconstruction(Metric):
     )
     better: ClassVar[str] = "lower"
     reads: ClassVar[str] = "distortion"
+    limits: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    cost: ClassVar[str] = "0.04 s"
 
     kind: Literal["sum-bce", "sum-se", "mean-bce", "mean-se"] = "sum-bce"
 

@@ -20,12 +20,12 @@ SIZES = (3, 4)
 def check_metric(metric: Metric) -> None:
     """Check that a metric keeps the rules that scoring and tables rely on.
 
-    It is described by plain fields; the same codes and seed give the same finite score, which says every setting that
-    made it; nothing it is given changes and no global random numbers are used; latents that never move or are there
-    twice, a single latent, a hundred of them and a single factor do it no harm; float32 and float64 codes of the same
-    numbers score alike; codes that lack what it reads, or hold NaN, are refused with a ``UserError``; and it tells
-    perfect codes from noise, or where it reads no factors independent latents from copies, in the direction that
-    ``better`` says.
+    It is described by plain fields; the same codes and seed give the same finite score, which lies within ``limits``
+    and says every setting that made it; nothing it is given changes and no global random numbers are used; latents that
+    never move or are there twice, a single latent, a hundred of them and a single factor do it no harm; float32 and
+    float64 codes of the same numbers score alike; codes that lack what it reads, or hold NaN, are refused with a
+    ``UserError``; and it tells perfect codes from noise, or where it reads no factors independent latents from copies,
+    in the direction that ``better`` says.
 
     Raises:
         AssertionError: one line that says what does not hold.
@@ -34,6 +34,8 @@ def check_metric(metric: Metric) -> None:
     check_description(metric, who)
     claim(metric.references, who, "has no references")
     claim(metric.better in ("higher", "lower"), who, f"better = {metric.better!r}; allowed: higher, lower")
+    least, most = metric.limits
+    claim(least < most, who, f"limits = {metric.limits}; allowed: the least value, then a larger one")
     allowed = ("factors", "distortion", "codes")
     claim(metric.reads in allowed, who, f"reads = {metric.reads!r}; allowed: {', '.join(allowed)}")
     make = free_sample if metric.reads == "codes" else sample
@@ -130,6 +132,8 @@ def _check_score(metric: Metric, score: Score, who: str) -> None:
     for name, value in {"value": score.value, **score.parts}.items():
         number = isinstance(value, int | float) and math.isfinite(value)
         claim(number, who, f"{name} is {value!r}; allowed: a finite Python number")
+    least, most = metric.limits
+    claim(least <= score.value <= most, who, f"gives {score.value:.6g}; its limits are {least:g} and {most:g}")
     # n_jobs says how many processes share the work, which no number depends on.
     wanted = ({one.name for one in fields(metric)} | {"seed"}) - {"n_jobs"}
     missing = sorted(wanted - set(score.settings))
