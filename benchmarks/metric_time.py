@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="folder of a run on dsprites")
     parser.add_argument("--boosting", action="store_true")
-    parser.add_argument("--samples", type=int, default=10_000, help="draws that the rate's parts are means of")
+    parser.add_argument("--samples", type=int, default=1_000, help="draws that the rate's parts are means of")
     parser.add_argument("--out", type=Path, help="write the table as CSV too")
     args = parser.parse_args()
     run = load(args.run) if args.run else fit(BetaVAE(), "dsprites", steps=300, batch=64)
