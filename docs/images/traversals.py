@@ -44,7 +44,7 @@ def main(folder: str, out: str, rows: str = f"{ROWS}") -> None:
             pixels = (image.expand(3, -1, -1) * 255).round().to(torch.uint8).permute(1, 2, 0)
             picture.paste(Image.fromarray(pixels.numpy()), (LEFT + column * (SIZE + GAP), top))
     grey = run.data.shape[0] == 1
-    (picture.convert("L") if grey else picture).save(out, optimize=True)
+    (picture.convert("L") if grey else picture).save(out, optimize=True, quality=90)  # quality: of a .jpg
 
 
 if __name__ == "__main__":
