@@ -66,6 +66,7 @@ from unweave.methods import InfoVAE as InfoVAE
 from unweave.methods import Method as Method
 from unweave.methods import RecurD as RecurD
 from unweave.methods import VampPrior as VampPrior
+from unweave.methods import convert_beta as convert_beta
 from unweave.metrics import DCI as DCI
 from unweave.metrics import IRS as IRS
 from unweave.metrics import MED as MED

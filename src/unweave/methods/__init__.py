@@ -12,6 +12,7 @@ from unweave.methods.bhivae import BHiVAE as BHiVAE
 from unweave.methods.bhivae_supervised import BHiVAESupervised as BHiVAESupervised
 from unweave.methods.cascade_vae_c import CascadeVAEC as CascadeVAEC
 from unweave.methods.control_vae import ControlVAE as ControlVAE
+from unweave.methods.conventions import convert_beta as convert_beta
 from unweave.methods.deft import DEFT as DEFT
 from unweave.methods.devae import DeVAE as DeVAE
 from unweave.methods.dip_vae import DIPVAE1 as DIPVAE1
