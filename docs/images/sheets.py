@@ -4,7 +4,8 @@
 
 Without names: every set that is drawn without a file. One row a factor: it takes up to ten of its levels, evenly, the
 others stay where they are. Where not every combination of levels has an image, ten images by the factor's
-level. The three sets of dSprites with nuisance share one picture, two rows of random images each.
+level. The three sets of dSprites with nuisance share one picture, two rows of random images each (dsprites-variants);
+the toys of the turntable have a second one (turntable-sheet).
 """
 
 from __future__ import annotations
@@ -74,6 +75,27 @@ def variants(root: Path | None) -> Image.Image:
     return picture.quantize(64)
 
 
+def toys(root: Path | None) -> Image.Image:
+    """The turntable: ten toys of each kind, five turned, rising cameras, every light."""
+    ten = torch.arange(10)
+    zero = torch.zeros_like(ten)
+    rows = [torch.stack([zero + kind, ten, zero + 3, zero + 2, zero], 1) for kind in range(5)]
+    rows += [torch.stack([zero + kind, zero + 4, zero + 2, ten * 18 // 10, zero + 2], 1) for kind in range(5)]
+    rows += [torch.stack([zero, zero + 4, ten * 9 // 10, zero + 4, zero], 1)]
+    rows += [torch.stack([zero + 2, zero + 4, zero + 3, zero + 2, ten % 6], 1)]
+    images, side = dataset("turntable").open(root), 64 + GAP
+    picture = Image.new("L", (10 * side, len(rows) * side), 255)
+    for row, levels in enumerate(rows):
+        for column, image in enumerate(images.batch(images.index(levels), {})):
+            pixels = (image[0] * 255).round().to(torch.uint8)
+            picture.paste(Image.fromarray(pixels.numpy()), (column * side, row * side))
+    return picture.quantize(64)
+
+
+OTHERS = {"dsprites-variants": variants, "turntable-sheet": toys}
+"""Pictures that are not of one data set's factors."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
@@ -81,9 +103,9 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path("docs/images"))
     args = parser.parse_args()
     drawn = [name for name, kind in DATASETS.items() if not kind.needs_files and name not in VARIANTS]
-    for name in args.names or [*drawn, "dsprites-variants"]:
-        if name == "dsprites-variants":
-            path, made = args.to / f"{name}.png", variants(args.data_root)
+    for name in args.names or [*drawn, *OTHERS]:
+        if name in OTHERS:
+            path, made = args.to / f"{name}.png", OTHERS[name](args.data_root)
         else:
             path, made = args.to / f"{name}-factors.png", sheet(dataset(name), args.data_root)
         made.save(path, optimize=True)
