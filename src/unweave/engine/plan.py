@@ -88,7 +88,9 @@ def plan(
     more to do later takes longer.
 
     Args:
-        device, root, lockstep: as for ``train``.
+        device: as for ``train``.
+        root: as for ``train``.
+        lockstep: as for ``train``.
         memory: bytes that models may take; most of what is free on the device when None.
         begun: key -> steps taken already.
 

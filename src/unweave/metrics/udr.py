@@ -34,7 +34,7 @@ class Agreement(NamedTuple):
     pairs: Floats
     """(K, K) UDR_ij, how well latents of model i stand for those of model j; 0 on the diagonal."""
     similarity: tuple[tuple[Floats, ...], ...]
-    """[i][j]: (D_i, D_j) similarity of latent a of model i and latent b of model j, before any is left out."""
+    """At ``[i][j]``: (D_i, D_j) similarity of latent a of model i and latent b of model j, before any is left out."""
     informative: tuple[tuple[int, ...], ...]
     """The informative latents of each model."""
     settings: dict[str, Any]
