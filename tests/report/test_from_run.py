@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import unweave
 from unweave.cli import train
@@ -143,6 +144,15 @@ def test_the_command_makes_the_same_experiment_again(case: str) -> None:
         method, options = train.read(command[2:])
         made = _experiments(method, options, dataset(options.data))
         assert [one.key for one in made] == [experiment.key]
+
+
+def test_a_run_on_ones_own_pictures_is_made_again_in_python(tmp_path: Path) -> None:
+    place = tmp_path / "photos"
+    place.mkdir()
+    for name in "ab":
+        Image.new("L", (8, 8)).save(place / f"{name}.png")
+    text = again(Experiment("beta-vae", unweave.Folder(place), steps=2).complete())
+    assert text.startswith("from unweave import *") and "Folder(" in text and str(place) in text
 
 
 def test_a_failed_run_says_where_and_describes_its_checkpoint(run: Run, tmp_path: Path) -> None:

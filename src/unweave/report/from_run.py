@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unweave.data import DATASETS, Dataset
 from unweave.engine import Complete
 from unweave.engine.experiment import body_name, preset_for
 from unweave.methods import Method
@@ -135,7 +136,7 @@ def again(experiment: Complete) -> str:
         **{one.name: getattr(preset.optimiser, one.name) for one in fields(rate) if one.name != "lr"}, lr=rate.lr
     )
     body = experiment.network
-    if rate != plain or experiment.data != type(experiment.data)() or not (body is None or _typed(body)):
+    if rate != plain or not _named(experiment.data) or not (body is None or _typed(body)):
         settings = ", ".join(f"{one.name}={getattr(experiment, one.name)!r}" for one in fields(experiment)[2:])
         return f"from unweave import *\nfit(Experiment({method!r}, {experiment.data!r}, {settings}), out='runs')"
     typed = ["unweave", "train", method.name, "--data", experiment.data.name]
@@ -164,6 +165,11 @@ def stages(run: Run) -> Iterator[str]:
         told += [f"{_names(scales, 0.0)} at rest"] if _names(scales, 0.0) else []
         told += [f"{name} = {value:.4g}" for name, value in _constants(run, begin, until)]
         yield f"Steps {begin + 1:,} to {until:,}: {'; '.join(told)}."
+
+
+def _named(data: Dataset) -> bool:
+    """Whether a name alone is all there is to say of a data set; never of the user's own images."""
+    return type(data) in DATASETS.values() and data == type(data)()
 
 
 def _typed(body: object) -> bool:
