@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 TORCH  ?= torch==2.13.0
 READY  := $(VENV)/.ready
 
-.PHONY: run test check slow nightly install clean
+.PHONY: run test check slow nightly docs install clean
 
 # Trains DeVAE on dSprites (drawn, no file needed), scores it, writes the page. This is no published setting: a dense
 # network, 4,000 steps and three times the weight on the narrow space show position and scale within minutes on two cores.
@@ -37,6 +37,12 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The documentation as a site, in site/; a warning is a failure.
+docs: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@printf '\nopen it:  $(BIN)/python -m webbrowser "file://$(CURDIR)/site/index.html"\n'
+
 install: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -46,4 +52,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) site .pytest_cache .ruff_cache .mypy_cache
