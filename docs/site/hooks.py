@@ -49,6 +49,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return PIPE.sub(lambda found: found[0].replace("\\|", "|"), markdown)
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """Let every table scroll by itself, by keyboard too."""
+    return html.replace("<table>", '<div class="wide" tabindex="0"><table>').replace("</table>", "</table></div>")
+
+
 def made() -> dict[str, str]:
     """Path -> text of every page that is made."""
     pages = {"changelog.md": (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")}
