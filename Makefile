@@ -39,7 +39,6 @@ check: install
 
 # The documentation as a site, in site/; a warning is a failure.
 docs: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@printf '\nopen it:  $(BIN)/python -m webbrowser "file://$(CURDIR)/site/index.html"\n'
 

@@ -71,6 +71,7 @@ SHORTER: dict[str, dict[str, str]] = {
         "batch=500": "batch=50",
         "count=10_000": "count=50",
         "at=10": "at=2",
+        "critic_information(a, b)": "critic_information(a, b, steps=5)",
         "run.images)  # 2,000 steps": "run.images, count=200, steps=5, hidden=8)  # 2,000 steps",
     },
 }

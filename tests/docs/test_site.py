@@ -21,10 +21,18 @@ from .pages import REPOSITORY, name, pages
 
 pytest.importorskip("mkdocs", reason="no MkDocs; pip install 'unweave[docs]'")
 pytest.importorskip("mkdocstrings_handlers.python", reason="no mkdocstrings; pip install 'unweave[docs]'")
-pytestmark = pytest.mark.slow
 
-LOOKED_AT = ("index.html", "first-hour.html", "metrics/mig.html", "api/methods.html")
-SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+VISITS = [
+    ("index.html", DESKTOP, "light"),
+    ("index.html", PHONE, "dark"),
+    ("concepts.html", DESKTOP, "dark"),
+    ("first-hour.html", PHONE, "light"),
+    ("metrics/mig.html", DESKTOP, "dark"),
+    ("metrics/mig.html", PHONE, "light"),
+    ("api/methods.html", DESKTOP, "light"),
+    ("api/networks.html", PHONE, "dark"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +87,9 @@ def test_nothing_comes_from_elsewhere(site: Path) -> None:
         assert not re.findall(r"url\([\"']?https?://", path.read_text(encoding="utf-8")), path.name
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("page", LOOKED_AT)
-def test_everybody_can_read_it(chrome: Any, address: str, page: str, size: str, scheme: str) -> None:
-    visit = Page(chrome, address, SIZES[size], scheme)
+@pytest.mark.parametrize("page, size, scheme", VISITS, ids=lambda one: one if isinstance(one, str) else one["width"])
+def test_everybody_can_read_it(chrome: Any, address: str, page: str, size: dict[str, int], scheme: str) -> None:
+    visit = Page(chrome, address, size, scheme)
     visit.page.goto(address + page)
     visit.page.wait_for_load_state("networkidle")
     assert visit.sideways() <= 0, "wider than the screen"
@@ -93,7 +99,7 @@ def test_everybody_can_read_it(chrome: Any, address: str, page: str, size: str, 
 
 
 def test_it_can_be_searched(chrome: Any, address: str) -> None:
-    visit = Page(chrome, address, SIZES["desktop"])
+    visit = Page(chrome, address, DESKTOP)
     visit.page.fill("input.md-search__input", "total correlation")
     visit.page.wait_for_selector(".md-search-result__item")
     assert "correlation" in visit.page.inner_text(".md-search-result__list").lower()
