@@ -171,7 +171,7 @@ def tc() -> str:
     parts, size = [], 190.0
     draws = torch.randn(400, 2, generator=torch.Generator().manual_seed(0))
     for place, rho in enumerate((0.0, 0.7, 0.95)):
-        frame = Frame(44 + place * (size + 52), 40, size, size, -3.2, 3.2, -3.2, 3.2)
+        frame = Frame(60 + place * (size + 52), 40, size, size, -3.2, 3.2, -3.2, 3.2)
         points = torch.stack([draws[:, 0], rho * draws[:, 0] + math.sqrt(1 - rho**2) * draws[:, 1]], 1).clamp(-3.1, 3.1)
         nats = -0.5 * math.log(1 - rho**2)
         title = f"TC = {nats + 0.0:.2f} nats"
@@ -190,7 +190,7 @@ def tc() -> str:
             for a, b in points.tolist()
         ]
     return drawing(
-        60 + 3 * (size + 52), 290, "Pairs of latents with a total correlation of 0, 0.34 and 1.16 nats", *parts
+        70 + 3 * (size + 52), 290, "Pairs of latents with a total correlation of 0, 0.34 and 1.16 nats", *parts
     )
 
 

@@ -58,17 +58,30 @@ def made() -> dict[str, str]:
     """Path -> text of every page that is made."""
     pages = {"changelog.md": (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")}
     public = public_names()
+    places = {name: defined(f"unweave.{part}", name) for part, names in public.items() for name in names}
     lines = ["# API reference", "", "Every public name, as `unweave.NAME`.", "", "| page | names |", "|---|---|"]
     for page, (title, what, parts) in GROUPS.items():
         names = [name for part in parts for name in public.pop(part, [])]
-        entries = "\n\n".join(f"::: unweave.public.{name}" for name in names)
+        entries = "\n\n".join(f"::: {places[name]}" for name in names)
         pages[f"api/{page}.md"] = f"# {title}\n\n{what}\n\n{entries}\n"
-        links = ", ".join(f"[{name}]({page}.md#unweave.public.{name})" for name in names)
+        links = ", ".join(f"[{name}]({page}.md#{places[name]})" for name in names)
         lines.append(f"| [{title}]({page}.md) | {links} |")
     if public:
         raise ValueError(f"docs/site/hooks.py: GROUPS has no place for the public names of {', '.join(public)}")
     pages["api/README.md"] = "\n".join(lines) + "\n"
     return pages
+
+
+def defined(module: str, name: str) -> str:
+    """Where a name that a module hands on is defined: ``unweave.engine.plan.plan``, not the module of this name."""
+    path = (REPOSITORY / "src").joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("unweave."):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return defined(node.module, alias.name)
+    return f"{module}.{name}"
 
 
 def public_names() -> dict[str, list[str]]:
