@@ -19,7 +19,12 @@ DOCS = REPOSITORY / "docs"
 LINK = re.compile(r"\]\(([\w-]+\.md)\)")
 PIPE = re.compile(r"`[^`\n]*\\\|[^`\n]*`")
 GROUPS = {
-    "run": ("Training", "Train a model, bring one back, and say how long it will take.", ("run", "engine")),
+    "run": (
+        "Training",
+        "Train a model, bring one back, and say how long it will take.",
+        ("run", "estimator", "engine"),
+    ),
+    "use": ("Using a model", "Codes of pictures, pictures of codes, and models for others.", ("use",)),
     "methods": ("Methods", "What is optimised. Each has a page of its own under *Methods*.", ("methods",)),
     "metrics": ("Metrics", "Scores of `Codes`. Each has a page of its own under *Metrics*.", ("metrics",)),
     "data": ("Data sets", "Where images come from. Each has a page of its own under *Data sets*.", ("data",)),
@@ -27,7 +32,7 @@ GROUPS = {
     "types": ("Shared types", "What flows between data, methods, training and metrics.", ("types",)),
     "studies": ("Studies", "A paper's table or figure as something to run.", ("studies",)),
 }
-"""Page -> title, first sentence, and the parts of unweave whose public names it holds."""
+"""Page -> title, first sentence, and the parts of unweave whose public names it holds; without any there is no page."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -62,6 +67,8 @@ def made() -> dict[str, str]:
     lines = ["# API reference", "", "Every public name, as `unweave.NAME`.", "", "| page | names |", "|---|---|"]
     for page, (title, what, parts) in GROUPS.items():
         names = [name for part in parts for name in public.pop(part, [])]
+        if not names:
+            continue
         entries = "\n\n".join(f"::: {places[name]}" for name in names)
         pages[f"api/{page}.md"] = f"# {title}\n\n{what}\n\n{entries}\n"
         links = ", ".join(f"[{name}]({page}.md#{places[name]})" for name in names)
@@ -97,7 +104,10 @@ def public_names() -> dict[str, list[str]]:
 def listed(folder: str) -> list[str]:
     """The pages of a folder: its README first, then in the order in which that names them, then by name."""
     if folder == "api":
-        return [f"api/{name}.md" for name in ("README", *GROUPS)]
+        return [
+            "api/README.md",
+            *(f"api/{name}.md" for name, (_, _, parts) in GROUPS.items() if {*parts} & {*public_names()}),
+        ]
     there = sorted(path.name for path in (DOCS / folder).glob("*.md"))
     first = DOCS / folder / "README.md"
     named = LINK.findall(first.read_text(encoding="utf-8")) if first.is_file() else []

@@ -44,6 +44,11 @@ GIVEN: dict[str, str] = {
     "docs/data/array.md": "numpy.save('images.npy', numpy.zeros((20, 64, 64), 'uint8'))",
     "docs/data/folder.md": "pictures('photos')",
     "docs/data/hugging-face.md": "saved('saved')",
+    "docs/sharing.md": (
+        "import pathlib\n"
+        "pictures('photos')\n"
+        "keep('model', unweave.BetaVAE(), unweave.Folder(pathlib.Path('photos').absolute()))"
+    ),
     "docs/metrics/failure-rate.md": "runs = [keep('runs/…', unweave.VAE(), 'triangle')]; runs[0].score(['mig'])",
     "docs/metrics/udr.md": (
         "folders = [keep(f'runs/{k}', unweave.VAE(), 'triangle', seed=k).folder.path for k in (0, 1)]"
