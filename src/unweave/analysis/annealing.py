@@ -18,6 +18,7 @@ from unweave.data import Dataset, Images, Subset, dataset
 from unweave.engine.codes import encode
 from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.noise import draw
+from unweave.engine.place import home
 from unweave.engine.train import train
 from unweave.methods.beta_vae import BetaVAE
 from unweave.names import known
@@ -193,7 +194,7 @@ class AnnealingTest:
                 )
             if images is None:
                 where = next(model.parameters()).device
-                images = experiment.data.open(Path(root) if root else None, where)
+                images = experiment.data.open(Path(root) if root else None, home(where))
             codes = encode(model, experiment.data, images, count=IMAGES, seed=experiment.seed, distortion=False)
             yield snapshot.step, self._nats(codes, experiment.seed)
 

@@ -15,8 +15,9 @@ import torch
 from unweave.analysis.course import Course, Point, point
 from unweave.data.base import Images
 from unweave.engine import Complete, Experiment, encode, train
+from unweave.engine.place import home, place
 from unweave.engine.step import build
-from unweave.engine.train import place, restore_model
+from unweave.engine.train import restore_model
 from unweave.networks import Model
 from unweave.store import RunFolder, StoreError
 from unweave.types import UserError
@@ -76,7 +77,7 @@ def follow(
     if count < 10:
         raise UserError(f"follow: count = {count}; allowed: 10 images or more")
     where = place(device)
-    images = full.data.open(Path(root) if root else None, where)
+    images = full.data.open(Path(root) if root else None, home(where))
     asked = {"count": count, "samples": samples, "bins": bins, "seed": seed, "space": space}
     kept = _Kept(None if out is None else RunFolder(Path(out) / full.key), asked)
 

@@ -12,7 +12,7 @@ import torch
 
 from unweave.analysis.properties import BatchProperties, batch_properties
 from unweave.engine import Complete, Experiment, encode, train
-from unweave.engine.train import place
+from unweave.engine.place import home, place
 from unweave.metrics.rows import Floats
 from unweave.types import Codes, UserError
 
@@ -54,7 +54,7 @@ def watch(
         raise UserError(
             f"watch: steps {wanted[:8]}, count = {count}; allowed: 1 to {full.steps:,}, and 10 images or more"
         )
-    images = full.data.open(Path(root) if root else None, place(device))
+    images = full.data.open(Path(root) if root else None, home(place(device)))
     for snapshot in train(full, every=math.gcd(*wanted), device=device, root=root):
         if snapshot.failures[0] is not None:
             return

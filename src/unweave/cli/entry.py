@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -23,7 +24,16 @@ VERBS = {
     "report": ("report", "RUN", "write one HTML page about a run"),
     "study": ("study", "NAME --scale smoke", "run a paper's table or figure, beside what was printed"),
     "explore": ("explore", "RUN … | --demo", "a local page: move each latent, see the image follow"),
-    "export": ("export", "RUN --html", "write one page with sliders that can be mailed or hosted"),
+    "export": (
+        "export",
+        "RUN --html | --model FOLDER | --onnx FOLDER",
+        "one page to mail; a model to share; ONNX files",
+    ),
+    "encode": ("encode", "RUN IMAGES --out codes.csv", "the codes of a folder of pictures, or of a data set"),
+    "decode": ("decode", "RUN codes.csv --out FOLDER", "the pictures that codes stand for"),
+    "edit": ("edit", "RUN PICTURE --set z3=1.5 --out FILE", "a picture with some of its latents changed"),
+    "push": ("push", "RUN user/name", "share a model on the Hugging Face Hub"),
+    "pull": ("pull", "user/name", "fetch a model from the Hugging Face Hub"),
     "results": ("results", "['select …']", "a table of all runs, or SQL over them"),
     "select": ("select", "METRIC", "which setting and which model is best, and how sure that is"),
     "list": ("lists", "methods|metrics|data|networks|studies", "what there is"),
@@ -47,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     (0, 2)
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    _speakable()
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return DONE
@@ -104,6 +115,13 @@ def one_line_warnings(verb: str) -> Iterator[None]:
         warnings.filterwarnings("always", category=UserWarning)
         warnings.showwarning = show
         yield
+
+
+def _speakable() -> None:
+    """Letters that a console cannot show, as on Windows with an old code page, come out as ? and end no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
+            stream.reconfigure(errors="replace")
 
 
 def _answer(verb: str, error: UserError, code: int) -> int:

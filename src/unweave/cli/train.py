@@ -19,8 +19,8 @@ from unweave.data.words import OWN
 from unweave.engine import Complete, Experiment, Plan, plan, train
 from unweave.engine.cpu import default_precision
 from unweave.engine.experiment import preset_for
+from unweave.engine.place import place
 from unweave.engine.plan import size
-from unweave.engine.train import place
 from unweave.methods import METHODS, Method
 from unweave.names import known
 from unweave.networks import MLP, Body, Conv

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam as fused_adam
 
+from unweave.engine.place import home, precise
 from unweave.types import Adam, Rate
 
 
@@ -35,7 +36,8 @@ class Group:
         self._betas = tuple(self._column([a.betas[k] for a in s]) for k in (0, 1))
         self._rests = tuple(self._column([1 - a.betas[k] for a in s]) for k in (0, 1))
         self._decay, self._eps = self._column([a.weight_decay for a in s]), self._column([a.eps for a in s])
-        self._exact = [torch.tensor([a.betas[k] for a in s], dtype=torch.float64).to(self.flat.device) for k in (0, 1)]
+        exact = home(self.flat.device)
+        self._exact = [torch.tensor([a.betas[k] for a in s], dtype=torch.float64).to(exact) for k in (0, 1)]
 
     def views(self, buffer: Tensor) -> dict[str, Tensor]:
         """name -> (S, *shape) view of a (S, P) buffer."""
@@ -128,8 +130,8 @@ class Group:
         m = beta1 * self.m + rest1 * grad
         v = beta2 * self.v + rest2 * grad**2
         # In float32, 1 − β₂ᵗ of the first steps would have only four digits.
-        count = (self.count + 1).double()
-        bias1, bias2 = ((1 - beta**count).to(self.flat.dtype)[:, None] for beta in self._exact)
+        count = precise(self.count + 1)
+        bias1, bias2 = ((1 - beta**count).to(self.flat.dtype).to(self.flat.device)[:, None] for beta in self._exact)
         denominator = torch.sqrt(v / bias2) + self._eps
         moved = self.flat - step * (m / bias1) / denominator
         # where, not a product with 0: a model whose numbers are no longer finite must not touch its own kept values.
@@ -138,7 +140,7 @@ class Group:
         self.count.add_(moves.to(self.count.dtype))
 
     def _column(self, values: Sequence[float]) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64).to(self.flat.device, self.flat.dtype)[:, None]
+        return torch.tensor(values, dtype=torch.float64).to(self.flat.dtype).to(self.flat.device)[:, None]
 
     def _forget(self, which: Tensor) -> None:
         keep = ~which

@@ -12,6 +12,7 @@ from unweave.data.base import Dataset, Images
 from unweave.engine.cpu import keep_memory
 from unweave.engine.graph import settings
 from unweave.engine.noise import draw
+from unweave.engine.place import home
 from unweave.networks import Model
 from unweave.types import Codes, Draw, UserError
 
@@ -46,11 +47,11 @@ def encode(
     device = next(model.parameters()).device
     if device.type == "cpu":
         keep_memory()
-    dtype = next(model.parameters()).dtype
-    seeds = torch.tensor([seed], device=device)
+    dtype, own = next(model.parameters()).dtype, home(device)
+    seeds = torch.tensor([seed], device=own)
     if count is not None and count < 1:
         raise UserError(f"count = {count}; allowed: a whole number from 1, or None for all images")
-    rows = torch.arange(images.rows, device=device)
+    rows = torch.arange(images.rows, device=own)
     if count is not None and count < images.rows:
         rows = draw(seeds, 0, "codes rows", Draw((images.rows,), "permutation"))[0, :count].sort().values
     kept: dict[str, Tensor] = {}
@@ -67,14 +68,14 @@ def encode(
         for place in range(0, len(rows), size):
             where = slice(place, place + size)
             some = rows[where]
-            x = images.batch(some, nuisance(images, some, seed, "codes")).to(dtype)
+            x = images.batch(some, nuisance(images, some, seed, "codes")).to(device, dtype)
             q = model.encode(x, space)
             keep("mean", where, q.mean)
             if q.logvar is not None:
                 keep("logvar", where, q.logvar)
             keep("levels", where, images.levels(some))
             if distortion:
-                noise = draw(some, seed, "codes z", Draw((q.mean.shape[1],)), dtype)
+                noise = draw(some, seed, "codes z", Draw((q.mean.shape[1],)), dtype).to(device)
                 logits = model.decode(q.sample(noise), space)
                 errors = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
                 keep("bce", where, errors.flatten(1).sum(1))

@@ -11,6 +11,7 @@ from unweave.data.base import Images
 from unweave.engine.experiment import Complete
 from unweave.engine.noise import Order, draw
 from unweave.engine.pairs import Partners
+from unweave.engine.place import home
 from unweave.types import Batch, Draw
 
 AHEAD, SMALL = 16, 1 << 16
@@ -25,17 +26,17 @@ class Feed:
     def __init__(self, experiment: Complete, images: Images, device: torch.device) -> None:
         method, spec = experiment.method, experiment.spec
         self.images = images
-        self.device = device
+        self.device, self.home = device, home(device)
         self.dtype = DTYPES[experiment.precision]
-        self.seeds = torch.tensor([experiment.seed], device=device)
+        self.seeds = torch.tensor([experiment.seed], device=self.home)
         self.noise = method.noise(spec, experiment.latents, experiment.batch)
         self.nuisance = images.noise(experiment.batch)
         self._drawn: dict[str, tuple[int, Tensor]] = {}
         self.orders = [
-            Order(experiment.seed, images.rows, experiment.batch, device, stream)
+            Order(experiment.seed, images.rows, experiment.batch, self.home, stream)
             for stream in (("order", "order y") if method.views == "two" else ("order",))
         ]
-        self.partners = Partners(images, method.changes, device) if method.views == "pair" else None
+        self.partners = Partners(images, method.changes, self.home) if method.views == "pair" else None
         self._next: tuple[int, Tensor, Tensor | None] | None = None
 
     def batch(self, step: int) -> Batch:
@@ -49,8 +50,8 @@ class Feed:
             for soon in self._next[1:]:
                 if soon is not None:
                     self.images.ahead(soon)
-        noise = {name: self._draw(what, step, f"noise {name}") for name, what in self.noise.items()}
-        labels = self.images.levels(rows)
+        noise = {name: self._draw(what, step, f"noise {name}").to(self.device) for name, what in self.noise.items()}
+        labels = self.images.levels(rows).to(self.device)
         return Batch(x, y, labels, noise, torch.tensor(step, device=self.device), self.images.rows)
 
     def _rows(self, step: int) -> tuple[Tensor, Tensor | None]:
@@ -79,10 +80,10 @@ class Feed:
             return draw(self.seeds, step, stream, what, self.dtype)[0]
         block, place = divmod(step, AHEAD)
         if stream not in self._drawn or self._drawn[stream][0] != block:
-            steps = torch.arange(block * AHEAD, (block + 1) * AHEAD, device=self.device)
+            steps = torch.arange(block * AHEAD, (block + 1) * AHEAD, device=self.home)
             self._drawn[stream] = block, draw(self.seeds.expand(AHEAD), steps, stream, what, self.dtype)
         return self._drawn[stream][1][place]
 
     def _images(self, rows: Tensor, step: int, view: str) -> Tensor:
         draws = {name: self._draw(what, step, f"nuisance {view} {name}") for name, what in self.nuisance.items()}
-        return self.images.batch(rows, draws).to(self.dtype)
+        return self.images.batch(rows, draws).to(self.device, self.dtype)

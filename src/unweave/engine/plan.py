@@ -19,8 +19,8 @@ from unweave.data.base import Dataset, Images
 from unweave.engine.cpu import keep_memory
 from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.pack import pack, sized
+from unweave.engine.place import check_precision, home, place
 from unweave.engine.step import Alone, Together
-from unweave.engine.train import place
 from unweave.types import UserError
 
 SHARE = 0.8
@@ -112,8 +112,9 @@ def plan(
     opened: dict[Dataset, Images] = {}
     for members in pack(many):
         data = members[0].data
+        check_precision(where, members[0].precision)
         if data not in opened:
-            opened[data] = data.open(Path(root) if root else None, where)
+            opened[data] = data.open(Path(root) if root else None, home(where))
         alone = measure(members[:1], opened[data], where)
         costs = {1: alone}
         if alone.memory > most:
@@ -184,6 +185,8 @@ def _kept() -> Iterator[dict[int, int]]:
 def _clock(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
     return time.perf_counter()
 
 
@@ -192,7 +195,11 @@ def _available() -> int:
         with Path("/proc/meminfo").open(encoding="ascii") as lines:
             return next(1024 * int(line.split()[1]) for line in islice(lines, 99) if line.startswith("MemAvailable"))
     except (OSError, StopIteration, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 33
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # no such question on Windows, or none of these names
+        return 1 << 33
 
 
 def _limits() -> Iterator[int]:

@@ -324,7 +324,7 @@ def initial(experiment: Complete, device: torch.device) -> State:
     """The method's memory before the first step."""
     dtype = DTYPES[experiment.precision]
     state = experiment.method.init(experiment.spec, experiment.latents)
-    return {n: v.to(device, dtype if v.is_floating_point() else v.dtype) for n, v in state.items()}
+    return {n: v.to(dtype if v.is_floating_point() else v.dtype).to(device) for n, v in state.items()}
 
 
 def restack(memories: Sequence[Mapping[str, Tensor]], like: State) -> State:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from unweave.engine.place import precise
 from unweave.engine.step import fitting
 
 LENGTH = 1000
@@ -32,7 +33,7 @@ class Trace:
         """Record one step: name -> (S,)."""
         if not self.names:
             self.names = tuple(terms)
-        values = torch.stack([terms[name] for name in self.names], dim=1).to(torch.float64)
+        values = precise(torch.stack([terms[name] for name in self.names], dim=1))
         self.partial = values if self.partial is None else self.partial.to(values.device) + values
         self.steps += 1
         if self.steps % self.window == 0:

@@ -18,6 +18,7 @@ from unweave.engine.cpu import keep_memory
 from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.graph import Eager, Graphs, Runner
 from unweave.engine.pack import pack, sized
+from unweave.engine.place import check_precision, home, place
 from unweave.engine.records import Records
 from unweave.engine.step import Alone, Failure, Learner, Together, fitting
 from unweave.engine.trace import Trace
@@ -108,7 +109,7 @@ def train(
         every: steps between snapshots, and between checkpoints, or the steps that have one besides the last; by default
             a fiftieth of the training, at most 1,000, and then a checkpoint is left out where the last one is less than
             ``OFTEN`` old.
-        device: ``cpu``, ``cuda`` …; a GPU where there is one by default.
+        device: ``cpu``, ``cuda`` …, ``mps``; a GPU of NVIDIA's kind where there is one by default.
         root: folder with data files.
         images: data sets that are open on the device already, as a ``Plan`` holds them; others are opened and
             added.
@@ -143,6 +144,10 @@ def train(
         known(lockstep, LOCKSTEP, "way of lockstep")
     together = where.type == "cuda" if lockstep is None else bool(lockstep)
     in_blocks = where.type == "cuda" if blocks is None else blocks
+    if where.type == "mps" and (together or in_blocks):
+        raise UserError("lockstep and blocks on mps; allowed: one model after the other there, or device cpu or cuda")
+    for members in packs:
+        check_precision(where, members[0].precision)
     keep_memory()
     images = {} if images is None else images
     for members in packs:
@@ -155,7 +160,7 @@ def train(
             for start, cohort in _cohorts(members, folders, resume):
                 data = cohort[0].data
                 if data not in images:
-                    found = data.open(Path(root) if root else None, where)
+                    found = data.open(Path(root) if root else None, home(where))
                     images[data] = on_card(found, where) if where.type == "cuda" else found
                 groups = list(sized(cohort, (most or len(cohort)) if together else 1))
                 for group in groups:
@@ -180,20 +185,6 @@ def learner_of(
 def runner_of(experiment: Complete, device: torch.device) -> Runner:
     """What takes an experiment's blocks of steps on a device."""
     return Graphs(device, experiment.precision) if device.type == "cuda" else Eager()
-
-
-def place(device: str | torch.device | None) -> torch.device:
-    """The device itself, a GPU where there is one for None. Raises UserError for one that is not here."""
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    allowed = ", ".join(["cpu", *(["cuda"] if gpus else []), *(f"cuda:{k}" for k in range(gpus))])
-    try:
-        where = torch.device(device or ("cuda" if gpus else "cpu"))
-    except RuntimeError:
-        raise UserError(f"device = {str(device)!r}; allowed: {allowed}") from None
-    if where.type not in ("cpu", "cuda") or (where.type == "cuda" and (where.index or 0) >= gpus):
-        missing = "this machine has no GPU that torch can use; " if where.type == "cuda" and not gpus else ""
-        raise UserError(f"device = {str(device)!r}; {missing}allowed: {allowed}")
-    return where
 
 
 def restore_model(model: Model, tensors: Mapping[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ import torch
 
 from unweave.data import Dataset, HeldOut, Split
 from unweave.engine import encode
+from unweave.engine.place import home
 from unweave.job.base import Arrays, Measure, Values
 from unweave.metrics import METRICS, Metric
 from unweave.names import known
@@ -103,7 +104,7 @@ class HeldOutELBO(Measure):
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         device = next(run.model.parameters()).device
         data = self.data or _other(run.data)
-        found = encode(run.model, data, data.open(run.root, device), count=self.images)
+        found = encode(run.model, data, data.open(run.root, home(device)), count=self.images)
         if found.logvar is None:
             raise UserError(f"held-out ELBO: the codes of {run.experiment.method.name} have no widths, so no KL")
         kl = 0.5 * (found.mean**2 + torch.expm1(found.logvar) - found.logvar)

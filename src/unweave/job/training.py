@@ -14,8 +14,9 @@ import torch
 from unweave.analysis.cost import Cost, cost
 from unweave.data.base import Dataset, Images
 from unweave.engine import Complete, Experiment, encode, train
+from unweave.engine.place import home, place
 from unweave.engine.step import build
-from unweave.engine.train import place, restore_model
+from unweave.engine.train import restore_model
 from unweave.job.base import Arrays, Job, Measure, Result, Told, Values, about, digest, keep, numbers, quiet
 from unweave.job.measures import Scores
 from unweave.networks import Model
@@ -134,7 +135,7 @@ def together(
 
     def images_of(one: Complete) -> Images:
         if one.data not in known_data:
-            known_data[one.data] = one.data.open(root, where)
+            known_data[one.data] = one.data.open(root, home(where))
         return known_data[one.data]
 
     for group in works.values():

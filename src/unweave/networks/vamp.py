@@ -65,9 +65,11 @@ class VampVAE(Model):
         q = self.components()
         assert q.logvar is not None
         count = len(q.mean)
-        place = torch.special.ndtr(draws[:, 0].double()) * count
+        # On the CPU: Apple's GPUs have no float64.
+        place = torch.special.ndtr(draws[:, 0].cpu().double()) * count
         chosen = torch.clamp(place.long(), 0, count - 1)
-        first = torch.special.ndtri(torch.clamp(place - chosen, 1e-9, 1 - 1e-9)).to(draws.dtype)
+        first = torch.special.ndtri(torch.clamp(place - chosen, 1e-9, 1 - 1e-9)).to(draws.dtype).to(draws.device)
+        chosen = chosen.to(draws.device)
         noise = torch.cat([first[:, None], draws[:, 1:]], dim=1)
         return Gaussian(q.mean[chosen], q.logvar[chosen]).sample(noise)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 from unweave.types import UserError
 
 LARGEST_TEXT = 64 * 1024 * 1024
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Seconds between attempts to replace a file that is being read, on Windows."""
 
 
 class StoreError(UserError):
@@ -54,7 +57,7 @@ def write_all(contents: Mapping[Path, bytes], *, flush: Collection[Path] = ()) -
                 if path in flush:
                     os.fsync(file.fileno())
         for path, part in parts.items():
-            part.replace(path)
+            _move(part, path)
         for folder in {path.parent for path in flush}:
             _sync_folder(folder)
     except OSError as error:
@@ -149,6 +152,17 @@ def sweep(folder: Path) -> None:
     """Remove what writers that were killed left half-written; only for who holds the folder's lock."""
     for part in folder.glob(".*.part"):
         part.unlink(missing_ok=True)
+
+
+def _move(part: Path, path: Path) -> None:
+    """Windows lets nobody replace a file that somebody else is reading just then: there it is tried for a while."""
+    for pause in PAUSES if os.name == "nt" else ():
+        try:
+            part.replace(path)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    part.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from unweave.engine.train import place
+from unweave.engine.place import place
 from unweave.job import Job, Result
 from unweave.sweep.units import units
 from unweave.types import UserError

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from unweave.engine.train import place
+from unweave.engine.place import place
 from unweave.job import Job, Training
 from unweave.sweep.local import crew
 from unweave.sweep.units import seconds, units
