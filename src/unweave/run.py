@@ -14,12 +14,14 @@ from torch import Tensor
 from unweave.data.base import Dataset, Images
 from unweave.engine import Complete, Experiment, Failure, Snapshot, encode, from_json, train
 from unweave.engine.codes import nuisance
+from unweave.engine.place import check_precision, home, place
 from unweave.engine.step import build
-from unweave.engine.train import place, restore_model
+from unweave.engine.train import restore_model
 from unweave.methods import Method
 from unweave.metrics import METRICS, Metric, applicable, ceiling, floor, quick
 from unweave.names import known
-from unweave.store import RunFolder, now
+from unweave.shared import SharedFolder, is_shared, unpack
+from unweave.store import RunFolder, StoreError, now
 from unweave.types import Codes, Score, UserError
 
 IMAGES = 15_000
@@ -75,8 +77,7 @@ class Run:
     def images(self) -> Images:
         """The data set's images, opened when first asked for."""
         if self._images is None:
-            device = next(self.model.parameters()).device
-            self._images = self.data.open(self.root, device)
+            self._images = self.data.open(self.root, home(next(self.model.parameters()).device))
         return self._images
 
     def codes(self, count: int | None = IMAGES, *, seed: int = 0, space: int = 0) -> Codes:
@@ -175,6 +176,16 @@ class Run:
         kept = self.folder.read("ceilings") if self.folder is not None else {}
         return {label: (entry["floor"], entry["ceiling"]) for label, entry in kept.items()}
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Names that a person gave to latents: their numbers, joined by spaces -> name."""
+        try:
+            kept = self.folder.read("names") if self.folder is not None else {}
+        except StoreError:
+            return {}
+        named = kept.get("names", {})
+        return {k: v for k, v in named.items() if isinstance(v, str)} if isinstance(named, dict) else {}
+
     def reconstruct(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Images of some rows and what the model makes of their mean codes, both (N, C, H, W) in [0, 1]."""
         with torch.no_grad():
@@ -215,8 +226,8 @@ class Run:
     def view(self, rows: Tensor) -> Tensor:
         """Images of some rows as the model reads them, with nuisance noise of seed 0."""
         parameter = next(self.model.parameters())
-        rows = rows.to(parameter.device)
-        return self.images.batch(rows, nuisance(self.images, rows, 0, "view")).to(parameter.dtype)
+        rows = rows.to(home(parameter.device))
+        return self.images.batch(rows, nuisance(self.images, rows, 0, "view")).to(parameter)
 
     def __repr__(self) -> str:
         e = self.experiment
@@ -240,7 +251,7 @@ def fit(
     Args:
         what: an experiment, or a method (or its name) together with ``data``.
         data: a data set or its name.
-        device: ``cpu`` or ``cuda``; a GPU where there is one.
+        device: ``cpu``, ``cuda`` or ``mps``; a GPU of NVIDIA's kind where there is one.
         root: folder with data files.
         out: folder for run folders; nothing is written when None.
         every: steps between snapshots and checkpoints.
@@ -279,32 +290,39 @@ def fit(
 
 
 def load(path: Path | str, *, root: Path | str | None = None, device: str | torch.device | None = None) -> Run:
-    """A run from its folder: the model of its last checkpoint, its trace and scores.
+    """A run from its folder: the model of its last checkpoint, its trace and scores; or a shared model from its own.
 
     Raises:
-        UserError: no run there, or a checkpoint that is damaged, from a newer version or of another experiment.
+        UserError: neither there, or a checkpoint that is damaged, from a newer version or of another experiment.
     """
     folder = RunFolder(path)
+    if is_shared(path):
+        found = unpack(SharedFolder(path), place(device))
+        scores = _scores(folder, found.step)
+        return Run(found.experiment, found.model, step=found.step, trace={}, folder=folder, root=root, scores=scores)
     described = folder.read("experiment")
     if not described:
-        raise UserError(f"{path} holds no run; allowed: a folder that `unweave train` has written, such as runs/<key>")
+        raise UserError(
+            f"{path} holds no run; allowed: a folder that `unweave train` has written, such as runs/<key>, or a shared "
+            "model's"
+        )
     key = described.pop("key", "")
     described.pop("source", None)
     experiment = from_json(described)
     checkpoint, status = folder.load(), folder.read("status")
     try:
         failure = Failure(status["step"], status["term"]) if status.get("state") == "failed" else None
-        kept = folder.read("scores")
-        scores = {name: Score(s["value"], s["parts"], s["settings"]) for name, s in kept.get("scores", {}).items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: status.json or scores.json is damaged ({type(error).__name__}: {error})") from None
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: status.json is damaged ({type(error).__name__}: {error})") from None
     if checkpoint is None and failure is not None:
         raise UserError(f"{path} failed at step {failure.step} ({failure.term}) before its first checkpoint: no model")
     if checkpoint is None:
         raise UserError(f"{path} has no checkpoint yet; train it further first")
     if checkpoint.key != key:
         raise UserError(f"{path} holds a checkpoint of experiment {checkpoint.key}, not of {key}")
-    model = build(experiment, place(device))
+    where = place(device)
+    check_precision(where, experiment.precision)
+    model = build(experiment, where)
     restore_model(model, checkpoint.tensors)
     trace = folder.read_trace()
     # Files are replaced one by one, so a trace may be a window ahead of its checkpoint; of a failed run it may stay so.
@@ -318,7 +336,7 @@ def load(path: Path | str, *, root: Path | str | None = None, device: str | torc
         failure=failure,
         folder=folder,
         root=root,
-        scores=scores if kept.get("step") == checkpoint.step else {},
+        scores=_scores(folder, checkpoint.step),
     )
 
 
@@ -338,6 +356,16 @@ def keep_scores(
         entry = {"value": score.value, "parts": dict(score.parts), "settings": _jsonable(score.settings), "at": now()}
         kept[name] = entry | {"asked": (how or {}).get(name)}
     folder.write("scores", {"step": step, "scores": kept})
+
+
+def _scores(folder: RunFolder, step: int) -> dict[str, Score]:
+    """The scores that a folder keeps of this step."""
+    try:
+        kept = folder.read("scores")
+        found = {name: Score(s["value"], s["parts"], s["settings"]) for name, s in kept.get("scores", {}).items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder.path}: scores.json is damaged ({type(error).__name__}: {error})") from None
+    return found if kept.get("step") == step else {}
 
 
 def _jsonable(settings: Mapping[str, Any]) -> dict[str, Any]:

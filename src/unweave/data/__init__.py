@@ -13,6 +13,7 @@ from unweave.data.celeba import CelebA as CelebA
 from unweave.data.chairs3d import Chairs3D as Chairs3D
 from unweave.data.correlated import Correlated as Correlated
 from unweave.data.dsprites import DSprites as DSprites
+from unweave.data.elsewhere import Elsewhere as Elsewhere
 from unweave.data.factors import Factors as Factors
 from unweave.data.fashion_mnist import FashionMNIST as FashionMNIST
 from unweave.data.files import data_root as data_root
@@ -77,6 +78,7 @@ WRAPPERS: Mapping[str, type[Dataset]] = {
     "folder": Folder,
     "array": ArrayFile,
     "hugging-face": HuggingFace,
+    "elsewhere": Elsewhere,
 }
 """Data sets made of another one or of the user's files, which have no default settings."""
 

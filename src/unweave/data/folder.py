@@ -104,6 +104,11 @@ class Folder(Dataset):
         """Number of pictures that can be used; known when they have been decoded, which is done now if need be."""
         return len(self._decoded()[1].images)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The pictures that the images were made of, in order, relative to the folder."""
+        return self._used(*self._decoded())[0]
+
     def find(self, root: Path | None = None) -> Path | None:
         """The folder, if it is there."""
         return self.path if self.path.is_dir() else None
@@ -172,10 +177,15 @@ class Folder(Dataset):
         inside = self.path / given
         return inside if inside.is_file() else given
 
-    def _labelled(self, listing: Listing, cache: Cache) -> tuple[Factors, NDArray[np.int64]]:
+    def _used(self, listing: Listing, cache: Cache) -> tuple[tuple[str, ...], list[str]]:
+        """Names of the pictures that can be used, and of those that cannot."""
         broken = {int(found[1]) - 1 for note in cache.notes if (found := NUMBERED.match(note))}
-        names = [name for place, name in enumerate(listing.names) if place not in broken]
-        return read_labels(self._table(), names, [listing.names[place] for place in sorted(broken)])
+        used = tuple(name for place, name in enumerate(listing.names) if place not in broken)
+        return used, [listing.names[place] for place in sorted(broken)]
+
+    def _labelled(self, listing: Listing, cache: Cache) -> tuple[Factors, NDArray[np.int64]]:
+        used, broken = self._used(listing, cache)
+        return read_labels(self._table(), list(used), broken)
 
 
 def pictures(path: Path) -> Listing:

@@ -27,6 +27,7 @@ CODES = {
     "squared_error": "(images,) squared error of each image, summed over pixels",
     "pixels": "one whole number: channels × height × width of an image",
     "blocks": "(latents,) whole numbers: the same for latents that form one code, -1 for a latent alone",
+    "path": "(images,) what each image is called, for people",
 }
 FACTORS = {
     "levels": "(images, factors) whole level numbers counted from 0",
@@ -34,6 +35,8 @@ FACTORS = {
     "sizes": "(factors,) number of levels of each factor",
 }
 """Keys that an archive may hold; the first one it must hold."""
+WORDS = ("names", "path")
+"""Keys of arrays that are texts."""
 NUMERIC, TEXT = "fiub", "U"
 """Kinds of numbers, and of text, as NumPy's ``dtype.kind`` has them."""
 
@@ -42,7 +45,8 @@ def read_codes(codes: Path | str, factors: Path | str | None = None) -> Codes:
     """Codes from arrays that any program can write with ``numpy.savez``.
 
     ``codes`` is an ``.npz`` with ``mean`` (images, latents) and, if there are any, ``logvar`` of the same shape,
-    ``bce`` and ``squared_error`` (images,), ``pixels`` (one number), ``blocks`` (latents,). ``factors`` is an ``.npz``
+    ``bce`` and ``squared_error`` (images,), ``pixels`` (one number), ``blocks`` (latents,); ``path`` (images,), names
+    that nothing here reads. ``factors`` is an ``.npz``
     with ``levels`` (images, factors), whole numbers from 0, and, if given, ``names`` and ``sizes`` (factors,). Row n of
     both belongs to the same image. Nothing is unpickled, and no array above 2 GiB is read.
 
@@ -70,7 +74,7 @@ def read_codes(codes: Path | str, factors: Path | str | None = None) -> Codes:
     if sizes is not None and (sizes.ndim != 1 or sizes.dtype.kind not in "iu"):
         raise UserError(f"{factors}: 'sizes' is {_told(sizes)}; allowed: {FACTORS['sizes']}")
     for path, arrays in ((codes, given), (factors, known)):
-        wrong = next((k for k, v in arrays.items() if k != "names" and v.dtype.kind not in NUMERIC), None)
+        wrong = next((k for k, v in arrays.items() if k not in WORDS and v.dtype.kind not in NUMERIC), None)
         if wrong:
             raise UserError(f"{path}: {wrong!r} is {_told(arrays[wrong])}; allowed: numbers")
     rows = len(given["mean"]) if given["mean"].ndim else 0

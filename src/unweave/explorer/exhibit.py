@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -83,7 +83,9 @@ class Exhibit:
         """What the page must know of the run before anything else, as JSON values."""
         e, model = self.run.experiment, self.run.model
         try:
-            rows, factors = self.run.data.rows, self.run.data.factors
+            data = self.run.data
+            absent = data.needs_files and data.find(self.run.root) is None
+            rows, factors = 0 if absent else data.rows, data.factors
             known = [] if factors is None else zip(factors.names, factors.sizes, strict=True)
         except UserError as error:
             rows, known, self.trouble = 0, [], str(error)
@@ -127,7 +129,7 @@ class Exhibit:
         self._check(space)
         with self._opening:
             if space not in self._summaries:
-                self._summaries[space] = self._kept(space) or self._found(space)
+                self._summaries[space] = self.kept(space) or self._found(space)
             return self._summaries[space]
 
     def decode(self, codes: Sequence[Sequence[float]], space: int) -> NDArray[np.uint8]:
@@ -198,7 +200,7 @@ class Exhibit:
         draws = torch.from_numpy(np.random.default_rng(abs(seed)).standard_normal((1, self.run.model.latents)))
         parameter = next(self.run.model.parameters())
         with self._model, torch.inference_mode():
-            return _numbers(self.run.model.prior(draws.to(parameter))[0])
+            return _numbers(self.run.model.prior(draws.to(parameter.dtype).to(parameter.device))[0])
 
     def tables(self, space: int) -> str:
         """The information matrix and the training curves as HTML."""
@@ -214,12 +216,7 @@ class Exhibit:
 
     def names(self) -> dict[str, str]:
         """Names given by hand: latents joined by spaces -> name."""
-        try:
-            kept = self.run.folder.read("names") if self.run.folder else {}
-        except StoreError:
-            return {}
-        named = kept.get("names", {})
-        return {k: v for k, v in named.items() if isinstance(v, str)} if isinstance(named, Mapping) else {}
+        return self.run.names
 
     def name(self, unit: Sequence[int], name: str) -> dict[str, str]:
         """Give latents a name, or take it away with an empty one; it is kept in the run's folder, all of it or nothing.
@@ -244,14 +241,16 @@ class Exhibit:
             self.run.folder.write("names", {"names": names})
         return names
 
-    def _kept(self, space: int) -> Summary | None:
-        """What the folder holds of this very checkpoint; nothing where it was found on fewer images than are asked."""
+    def kept(self, space: int) -> Summary | None:
+        """What the folder holds of this very checkpoint; nothing where it was found on fewer images than are asked, and
+        more can be had."""
         if self.run.folder is None:
             return None
         try:
             kept = self.run.folder.read("explorer")
             entry = kept["spaces"][str(space)]
-            enough = min(self.images, self.run.data.rows) if self.keeps else 0
+            here = not self.run.data.needs_files or self.run.data.find(self.run.root) is not None
+            enough = min(self.images, self.run.data.rows) if self.keeps and here else 0
             if kept["step"] != self.run.step or entry["images"] < enough:
                 return None
             return from_json(entry, self.run.model.latents, len(self.factors))
@@ -297,7 +296,8 @@ class Exhibit:
             z = np.zeros(0)
         if z.ndim != 2 or z.shape[1] != count or not np.isfinite(z).all() or np.abs(z).max() > FAR:
             raise UserError(f"codes: allowed are lists of {count} numbers between −{FAR:,.0f} and {FAR:,.0f}")
-        return torch.from_numpy(z).to(next(self.run.model.parameters()))
+        parameter = next(self.run.model.parameters())
+        return torch.from_numpy(z).to(parameter.dtype).to(parameter.device)
 
     def _rows(self, rows: Sequence[int]) -> Tensor:
         self._open()
@@ -317,4 +317,4 @@ class Exhibit:
 
 
 def _numbers(code: Tensor) -> list[float]:
-    return [round(float(value), 4) for value in code.double().clamp(-FAR, FAR).nan_to_num()]
+    return [round(float(value), 4) for value in code.cpu().double().clamp(-FAR, FAR).nan_to_num()]

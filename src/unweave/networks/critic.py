@@ -62,6 +62,9 @@ class Judged(Model):
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         return {"model": submodules(self, "model"), "critic": submodules(self, "critics")}
 
+    def spare(self) -> tuple[str, ...]:
+        return submodules(self, "critics")
+
 
 def detached(critic: nn.Module, *inputs: Tensor) -> Tensor:
     """The critic's output with its parameters held fixed: gradients reach the inputs and nothing else."""

@@ -49,6 +49,10 @@ class Model(nn.Module, ABC):
         """A partition of the parameter names; each group has its own optimiser settings and rates."""
         return {"all": tuple(name for name, _ in self.named_parameters())}
 
+    def spare(self) -> tuple[str, ...]:
+        """Names of parameters that only training needs, such as critics: a shared model goes without them."""
+        return ()
+
 
 def submodules(model: nn.Module, *children: str) -> tuple[str, ...]:
     """Names of all parameters below the named children, for ``Model.groups``."""
