@@ -105,3 +105,10 @@ from unweave.types import Rate as Rate
 from unweave.types import Reference as Reference
 from unweave.types import Score as Score
 from unweave.types import UserError as UserError
+from unweave.use import decode as decode
+from unweave.use import edit as edit
+from unweave.use import encode as encode
+from unweave.use import export_onnx as export_onnx
+from unweave.use import pull as pull
+from unweave.use import push as push
+from unweave.use import save as save

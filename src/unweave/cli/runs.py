@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from unweave.names import hint, known
 from unweave.results import folders
+from unweave.shared import is_shared
 from unweave.types import UserError
 
 
 def find(word: str, out: Path) -> Path:
-    """The folder of a run from its path, the first letters of its key, or ``last``: the one written to last.
+    """The folder of a run from its path, the first letters of its key, or ``last``: the one written to last; or the
+    path of a shared model.
 
     Raises:
         UserError: no such run, or several keys that begin like this.
     """
-    if word != "last" and (Path(word) / "experiment.json").is_file():
+    if word != "last" and ((Path(word) / "experiment.json").is_file() or is_shared(word)):
         return Path(word)
     there = folders(out)
     if not there:
@@ -55,3 +58,12 @@ def images(given: str) -> int | None:
 def _written(folder: Path) -> float:
     status = folder / "status.json"
     return status.stat().st_mtime if status.exists() else 0.0
+
+
+def writable(given: Path | None, example: str) -> Path:
+    """The file that ``--out`` names. Raises UserError where there is none, or none can be written."""
+    if given is None:
+        raise UserError(f"no --out given; allowed: a file to write, such as --out {example}")
+    if given.is_dir() or not given.parent.is_dir() or not os.access(given.parent, os.W_OK):
+        raise UserError(f"cannot write {given}; allowed: a file in a folder that exists and can be written")
+    return given

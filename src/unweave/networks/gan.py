@@ -158,7 +158,7 @@ class CodedGAN(Model):
         return Gaussian(self.mean(self.look(x)), None)
 
     def decode(self, z: Tensor, space: int = 0) -> Tensor:
-        return self.generate(z.new_zeros(len(z), self.noise), z)
+        return self.generate(z.new_zeros(z.shape[0], self.noise), z)
 
     def prior(self, draws: Tensor) -> Tensor:
         """Standard normals -> a one-hot vector for each categorical code, and U(−1, 1)."""

@@ -92,7 +92,7 @@ class Group(nn.Module):
     def before(self, path: Tensor) -> Gaussian:
         """The prior of this group; N(0, I) for the first one."""
         if self.prior is None:
-            zeros = path.new_zeros(len(path), self.latents * math.prod(path.shape[2:]))
+            zeros = path.new_zeros(path.shape[0], self.latents * math.prod(path.shape[2:]))
             return Gaussian(zeros, zeros)
         return Gaussian(*half(self.prior(path)))
 
@@ -173,7 +173,7 @@ class TopDownVAE(Model):
             levels.append(level)
             return level.posterior.mean if draws is None else level.posterior.sample(draws[place])
 
-        logits = self.descend(len(x), choose)
+        logits = self.descend(x.shape[0], choose)
         return levels, logits
 
     def look(self, x: Tensor) -> list[Tensor]:
@@ -191,7 +191,7 @@ class TopDownVAE(Model):
 
     def decode(self, z: Tensor, space: int = 0) -> Tensor:
         parts = z.split(self.sizes, 1)
-        return self.descend(len(z), lambda place, group, path: parts[place])
+        return self.descend(z.shape[0], lambda place, group, path: parts[place])
 
     def prior(self, draws: Tensor) -> Tensor:
         parts = draws.split(self.sizes, 1)
