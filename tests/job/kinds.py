@@ -13,6 +13,7 @@ import numpy as np
 from engine.tiny import tiny
 from unweave.job import Arrays, Cost, Job, Measure, Result, Told, Training, Values, once, quiet
 from unweave.run import Run
+from unweave.sweep.worker import serve
 from unweave.types import Codes, UserError
 
 
@@ -70,6 +71,13 @@ def worked(out: Path) -> list[str]:
 
 def training(at: tuple[int, ...] = (), measures: tuple[Measure, ...] = (Spread(),), **settings: Any) -> Training:
     return Training.of(tiny(**settings), measures=measures, at=at, count=20)
+
+
+def serve_on_paper(connection: Any, out: Path, root: Path | None, device: str) -> None:
+    """A worker of a machine with GPUs that are not there: it notes its own and works on the CPU."""
+    with (out / "devices").open("a") as file:
+        file.write(f"{device}\n")
+    serve(connection, out, root, "cpu")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from engine.test_faults import Fragile
-from job.kinds import Area, Deadly, Spread, training, worked
+from job.kinds import Area, Deadly, Spread, serve_on_paper, training, worked
 from unweave.job import Job, Result, quiet
 from unweave.store import Held, RunFolder
 from unweave.sweep import Standing, perform
@@ -130,6 +130,31 @@ def test_packs_for_a_gpu() -> None:
     found = units([*many, other, Area(1.0)], "cuda")
     assert sorted(len(unit) for unit in found) == [1, 1, 3, PACK]
     assert {job for unit in found for job in unit} == {*many, other, Area(1.0)}
+
+
+def test_packs_are_cut_where_a_gpu_would_have_nothing_to_do() -> None:
+    many = [training(seed=seed) for seed in range(10)]
+    assert [len(unit) for unit in units(many, "cuda")] == [10]
+    assert sorted(len(unit) for unit in units(many, "cuda", 4)) == [1, 3, 3, 3]
+    assert [len(unit) for unit in units(many, "cuda", 16)] == [1] * 10
+    assert len(units(many, "cpu", 4)) == 10
+
+
+def test_several_gpus_each_get_a_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert module.crew("cuda", None, 9) == ["cuda:0", "cuda:1"]
+    assert module.crew("cuda", 5, 9) == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+    assert module.crew("cuda", None, 1) == ["cuda:0"] and module.crew("cuda:1", None, 9) == ["cuda:1"]
+    # As far as it goes without cards: the workers that are started, what they are given, and that all is done.
+    monkeypatch.setattr(module, "serve", serve_on_paper)
+    jobs = [training(seed=seed) for seed in range(3)]
+    found = results(list(jobs), tmp_path, device="cuda")
+    assert sorted((tmp_path / "devices").read_text().split()) == ["cuda:0", "cuda:1"]
+    assert found.keys() == {job.key for job in jobs} and not any(one.failed for one in found.values())
+    assert perform([], tmp_path, device="cuda:1") is not None
+    with pytest.raises(UserError, match=r"device = 'cuda:2'; allowed: cpu, cuda, cuda:0, cuda:1"):
+        perform([], tmp_path, device="cuda:2")
 
 
 def test_the_time_left_follows_the_pace() -> None:

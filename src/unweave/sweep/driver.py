@@ -112,9 +112,10 @@ def _perform(
 
         results = here(units(todo, device), out, root, device, progress)
     else:
-        from unweave.sweep.local import local
+        from unweave.sweep.local import crew, local
 
-        results = local(units(todo, device), out, root, device, workers, progress)
+        hands = len(crew(device, workers, len(todo)))
+        results = local(units(todo, device, hands), out, root, device, workers, progress)
     for result in results:
         progress.finish(result.key, bool(result.failed))
         yield result

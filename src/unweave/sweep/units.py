@@ -20,9 +20,10 @@ PACK = 32
 """Models that train in lockstep on a GPU at most."""
 
 
-def units(jobs: Sequence[Job], device: str) -> list[Unit]:
+def units(jobs: Sequence[Job], device: str, hands: int = 1) -> list[Unit]:
     """Jobs as units, the longest first: the jobs of one folder together, so that its model is trained once; on a GPU
-    trainings that differ in seeds and numbers only, up to ``PACK`` models."""
+    trainings that differ in seeds and numbers only, up to ``PACK`` models, or fewer where one of ``hands`` GPUs would
+    have nothing to do otherwise."""
     homes: dict[str, list[Job]] = {}
     for job in jobs:
         homes.setdefault(job.home, []).append(job)
@@ -34,10 +35,13 @@ def units(jobs: Sequence[Job], device: str) -> list[Unit]:
         alike = signature(first.experiment) if isinstance(first, Training) else home
         steps = [one.at if isinstance(one, Training) else () for one in members]
         packs.setdefault(json.dumps([alike, steps]), []).append(members)
+    most = PACK
+    if sum(-(-len(alike) // PACK) for alike in packs.values()) < hands:
+        most = min(PACK, -(-len(homes) // hands))
     found = [
-        tuple(job for members in alike[place : place + PACK] for job in members)
+        tuple(job for members in alike[place : place + most] for job in members)
         for alike in packs.values()
-        for place in range(0, len(alike), PACK)
+        for place in range(0, len(alike), most)
     ]
     return sorted(found, key=seconds, reverse=True)
 
