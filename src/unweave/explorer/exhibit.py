@@ -126,7 +126,7 @@ class Exhibit:
 
     def summary(self, space: int) -> Summary:
         """What is known of a latent space: read from the run's folder, or found out and kept there."""
-        self._check(space)
+        check_space(self.run, space)
         with self._opening:
             if space not in self._summaries:
                 self._summaries[space] = self.kept(space) or self._found(space)
@@ -138,7 +138,7 @@ class Exhibit:
         Raises:
             UserError: codes that are none of this model's, or too many.
         """
-        self._check(space)
+        check_space(self.run, space)
         height, width, channels = self.shape
         most = max(1, MOST // (height * width * channels))
         if not isinstance(codes, list | tuple) or not 1 <= len(codes) <= most:
@@ -284,7 +284,7 @@ class Exhibit:
             self.run.folder.write("explorer", {"step": self.run.step, "spaces": {**spaces, str(space): to_json(found)}})
 
     def _encode(self, x: Tensor, space: int) -> list[float]:
-        self._check(space)
+        check_space(self.run, space)
         with self._model, torch.inference_mode():
             return _numbers(self.run.model.encode(x, space).mean[0])
 
@@ -310,10 +310,12 @@ class Exhibit:
         with self._opening:
             self.run.images  # noqa: B018  (opens what is not open yet)
 
-    def _check(self, space: int) -> None:
-        if not 0 <= space < self.run.model.spaces:
-            allowed = [str(one) for one in range(self.run.model.spaces)]
-            raise UserError(f"latent space {space}{hint(str(space), allowed)} (allowed: {', '.join(allowed)})")
+
+def check_space(run: Run, space: int) -> None:
+    """Raises UserError for a latent space that a run's model does not have."""
+    if not 0 <= space < run.model.spaces:
+        allowed = [str(one) for one in range(run.model.spaces)]
+        raise UserError(f"latent space {space}{hint(str(space), allowed)} (allowed: {', '.join(allowed)})")
 
 
 def _numbers(code: Tensor) -> list[float]:

@@ -18,6 +18,7 @@ from unweave.data import DATASETS, WRAPPERS, Elsewhere
 from unweave.data.base import Dataset
 from unweave.data.elsewhere import portable, stays
 from unweave.engine import Complete, from_json, to_json
+from unweave.engine.place import check_precision
 from unweave.engine.plain import untagged
 from unweave.engine.step import build
 from unweave.methods import METHODS
@@ -91,6 +92,7 @@ def unpack(folder: SharedFolder, device: torch.device) -> SharedModel:
     for name in EXTRAS:
         if folder.has(name):
             check_extra(name, folder.json(name), str(folder.path / name))
+    check_precision(device, experiment.precision)
     model = build(experiment, device)
     with torch.no_grad():
         for name, parameter in model.named_parameters():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from unweave import __version__
+from unweave.explorer.exhibit import check_space
 from unweave.networks import Judged, Model
 from unweave.networks.bodies import Trunk
 from unweave.networks.convolution import Conv2d, ConvTranspose2d
@@ -84,8 +85,7 @@ def export_onnx(run: Run, folder: Path | str, *, space: int = 0) -> Exported:
         UserError: no such extra, a network that cannot be exported, or one whose export gives other numbers.
     """
     _check_installed()
-    if not 0 <= space < run.model.spaces:
-        raise UserError(f"latent space {space}; this model has 0 to {run.model.spaces - 1}")
+    check_space(run, space)
     target = Path(folder)
     if target.exists() and not target.is_dir():
         raise UserError(f"{target} is no folder; allowed: a folder, which is made where it is not")

@@ -18,7 +18,7 @@ from unweave.data.formats.anyfile import Broken, Look, image_of
 from unweave.data.part import Part, chosen
 from unweave.engine import encode as encode_set
 from unweave.engine.place import home
-from unweave.names import hint
+from unweave.explorer.exhibit import FAR, check_space
 from unweave.report.from_run import as_bytes
 from unweave.run import Run
 from unweave.types import Codes, UserError
@@ -26,8 +26,6 @@ from unweave.use.latents import Change, read
 
 BATCH = 256
 """Codes decoded at a time."""
-FAR = 1e4
-"""No latent is set further away than this."""
 
 
 class Encoded(NamedTuple):
@@ -75,7 +73,7 @@ def encode(run: Run, images: Dataset | Path | str, *, space: int = 0, root: Path
     >>> encode(run, "triangle").codes.mean.shape
     torch.Size([1024, 10])
     """
-    _check_space(run, space)
+    check_space(run, space)
     shape = run.data.shape
     data = fitting(dataset(images), shape, own_fit(run.data) or "crop")
     pictures = isinstance(_inner(data), Folder)
@@ -103,7 +101,7 @@ def decode(run: Run, codes: ArrayLike | Tensor, *, space: int = 0) -> NDArray[np
     >>> decode(run, np.zeros((3, 10))).shape
     (3, 64, 64, 1)
     """
-    _check_space(run, space)
+    check_space(run, space)
     z = _codes(run, codes)
     with torch.inference_mode():
         found = [as_bytes(torch.sigmoid(run.model.decode(some, space))) for some in z.split(BATCH)]
@@ -130,7 +128,7 @@ def edit(run: Run, picture: Path | str | bytes | ArrayLike, *changes: str, space
     >>> found.after[3], round(found.after[1] - found.before[1], 4), found.edited.shape
     (1.5, 0.5, (64, 64, 1))
     """
-    _check_space(run, space)
+    check_space(run, space)
     wanted = [read(run, one, space) for one in changes]
     image = _image(run, picture)
     parameter = next(run.model.parameters())
@@ -216,12 +214,6 @@ def _codes(run: Run, codes: Any) -> Tensor:
     if not np.isfinite(z).all() or np.abs(z).max() > FAR:
         raise UserError(f"codes with numbers that are not finite or beyond ±{FAR:,.0f}; allowed: numbers between")
     return torch.from_numpy(z).to(parameter.dtype).to(parameter.device)
-
-
-def _check_space(run: Run, space: int) -> None:
-    if not 0 <= space < run.model.spaces:
-        allowed = [str(one) for one in range(run.model.spaces)]
-        raise UserError(f"latent space {space}{hint(str(space), allowed)} (allowed: {', '.join(allowed)})")
 
 
 def _names(data: Dataset) -> list[str]:
