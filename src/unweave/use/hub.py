@@ -148,8 +148,9 @@ def _client(token: str | None) -> tuple[Any, Any]:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without that library's own progress bars."""
-    from huggingface_hub import utils
+    import huggingface_hub.utils
 
+    utils: Any = huggingface_hub.utils
     silent = utils.are_progress_bars_disabled()
     utils.disable_progress_bars()
     try:
