@@ -56,10 +56,10 @@ def read(run: Run, text: str, space: int = 0) -> Change:
 
 def called(run: Run, word: str, space: int = 0) -> tuple[int, ...]:
     """The latents that a word means: ``z3`` or ``3``, a name given in the explorer, or the factor that it labels them
-    with.
+    with, of several the one that tells most of it.
 
     Raises:
-        UserError: nothing is called so, or several latents are.
+        UserError: nothing is called so, or a name was given twice.
     """
     given = {tuple(map(int, key.split())): name for key, name in run.names.items() if key.replace(" ", "").isdecimal()}
     named = [(latents, name) for latents, name in given.items() if _same(name, word)]
@@ -68,7 +68,7 @@ def called(run: Run, word: str, space: int = 0) -> tuple[int, ...]:
             return (int(number[1]),)
         raise UserError(f"{word}; allowed: z0 to z{run.model.latents - 1}")
     labels = labelled(run, space)
-    found = [latents for latents, _ in named] or [latents for latents, label in labels if _same(label, word)]
+    found = [latents for latents, _ in named] or [latents for latents, label in labels if _same(label, word)][:1]
     if len(found) == 1 and all(latent < run.model.latents for latent in found[0]):
         return found[0]
     if len(found) > 1:
@@ -80,12 +80,14 @@ def called(run: Run, word: str, space: int = 0) -> tuple[int, ...]:
 
 
 def labelled(run: Run, space: int = 0) -> list[tuple[tuple[int, ...], str]]:
-    """Latents or blocks and the factor that each is named after, where the explorer or a report has looked before."""
+    """Latents or blocks and the factor that each is named after, those that tell most of it first; nothing where the
+    explorer has not looked yet."""
     exhibit = Exhibit(run, keeps=False)
     summary = exhibit.kept(space)
     if summary is None:
         return []
-    return [(one.latents, one.factor) for one in units(summary, run.model.blocks, exhibit.factors) if one.factor]
+    found = sorted(units(summary, run.model.blocks, exhibit.factors), key=lambda one: -(one.told or 0.0))
+    return [(one.latents, one.factor) for one in found if one.factor]
 
 
 def title(run: Run, latent: int, space: int = 0) -> str:
