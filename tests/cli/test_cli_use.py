@@ -64,8 +64,8 @@ def test_edit(call: Call, runs: Path, tmp_path: Path) -> None:
     told = json.loads(call(*words, "--beside", "--out", "beside.png", "--json").out)
     assert told["changed"] == [0, 1, 2] and told["after"][1] == 1.5
     assert told["after"][2] == pytest.approx(told["before"][2] + 0.5)
-    assert pixels("beside.png").shape == (192, 3 * 192)
-    found = pixels("beside.png")[::3, 2 * 192 :: 3]
+    assert pixels("beside.png").shape == (192, 3 * 192 + 2 * 8)
+    found = pixels("beside.png")[::3, 2 * 200 :: 3]
     assert np.array_equal(found, pixels("edited.png"))
 
 

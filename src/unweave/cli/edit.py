@@ -9,11 +9,12 @@ from typing import Annotated
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from unweave.cli.console import Console, Failed
 from unweave.cli.options import parse
 from unweave.cli.runs import find_all, writable
-from unweave.explorer.files import sheet
+from unweave.explorer.files import TILE
 from unweave.report.pictures import png
 from unweave.run import load
 from unweave.store import StoreError
@@ -21,6 +22,9 @@ from unweave.store.files import write
 from unweave.types import UserError
 from unweave.use import edit
 from unweave.use.latents import FORM, title
+
+GAP = 8
+"""Pixels between pictures in a row."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,25 @@ def run(argv: Sequence[str]) -> int:
         console.say(f"  {title(one, latent, options.space)}  {found.before[latent]:.3f} → {found.after[latent]:.3f}")
     images = np.stack([found.image, found.made, found.edited])
     try:
-        write(target, sheet(images, 3) if options.beside else png(found.edited))
+        write(target, png(in_a_row(images) if options.beside else found.edited))
     except StoreError as error:
         raise Failed(str(error)) from None
     console.say(f"wrote {target}{' (picture, reconstruction, edited)' if options.beside else ''}")
     before, after = list(found.before), list(found.after)
     console.result({"run": str(folder), "file": str(target), "changed": moved, "before": before, "after": after})
     return 0
+
+
+def in_a_row(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, H, W, C) images enlarged by a whole factor, with white between them.
+
+    >>> in_a_row(np.zeros((3, 64, 64, 1), np.uint8)).shape
+    (192, 592, 1)
+    """
+    scale = max(1, -(-TILE // max(images.shape[1:3])))
+    large = images.repeat(scale, 1).repeat(scale, 2)
+    gap = np.full((large.shape[1], GAP, large.shape[3]), 255, np.uint8)
+    return np.concatenate([part for one in large for part in (gap, one)][1:], axis=1)
 
 
 def apart(words: Sequence[str]) -> list[str]:
