@@ -89,6 +89,16 @@ def test_images_that_are_no_squares(tmp_path: Path) -> None:
     assert torch.equal(cut(torch.arange(16.0).view(1, 1, 4, 4), (1, 2, 4))[0, 0], torch.arange(4.0, 12).view(2, 4))
 
 
+def test_an_array_of_images(colour: Run) -> None:
+    images = np.stack([edit(colour, colour.data.path / name).image for name in colour.data.names])  # type: ignore[attr-defined]
+    found = encode(colour, images)
+    assert torch.allclose(found.codes.mean, colour.codes(None).mean, atol=1e-6) and found.names[1] == "1"
+    assert found.codes.logvar is not None and not found.files
+    for wrong in (images[0], images[:0], images.astype(float), images[..., :1]):
+        with pytest.raises(UserError, match=r"allowed: bytes of shape \('N', 16, 16, 3\)"):
+            encode(colour, wrong)
+
+
 def test_what_fits_is_said_once(tmp_path: Path) -> None:
     inside = fitting(Split(Folder(tmp_path), "train"), (3, 32, 32), "stretch")
     assert inside == Split(Folder(tmp_path, size=32, fit="stretch"), "train")

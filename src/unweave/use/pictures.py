@@ -53,15 +53,17 @@ class Edited(NamedTuple):
     """The changed code."""
 
 
-def encode(run: Run, images: Dataset | Path | str, *, space: int = 0, root: Path | str | None = None) -> Encoded:
-    """The codes of all images of a data set, a folder of pictures or a file of images.
+def encode(
+    run: Run, images: Dataset | Path | str | NDArray[np.uint8], *, space: int = 0, root: Path | str | None = None
+) -> Encoded:
+    """The codes of all images of a data set, a folder of pictures, a file of images, or an array.
 
     Pictures of a folder are cut and resized as those of ``Folder`` are, to the size and the colours of the model's
     images, and with the ``fit`` that it was trained with.
 
     Args:
         run: a trained model.
-        images: a data set, or what ``--data`` takes.
+        images: a data set, what ``--data`` takes, or (N, H, W, C) bytes of the model's size.
         space: the latent space, for models with several.
         root: folder of data files; the run's own when None.
 
@@ -74,6 +76,8 @@ def encode(run: Run, images: Dataset | Path | str, *, space: int = 0, root: Path
     torch.Size([1024, 10])
     """
     check_space(run, space)
+    if isinstance(images, np.ndarray):
+        return _array(run, images, space)
     shape = run.data.shape
     data = fitting(dataset(images), shape, own_fit(run.data) or "crop")
     pictures = isinstance(_inner(data), Folder)
@@ -131,8 +135,7 @@ def edit(run: Run, picture: Path | str | bytes | ArrayLike, *changes: str, space
     check_space(run, space)
     wanted = [read(run, one, space) for one in changes]
     image = _image(run, picture)
-    parameter = next(run.model.parameters())
-    x = torch.from_numpy(image).permute(2, 0, 1)[None].to(parameter.device).to(parameter.dtype) / 255
+    x = _pixels(run, image[None])
     with torch.inference_mode():
         before = run.model.encode(x, space).mean
         after = changed(before, wanted)
@@ -178,6 +181,26 @@ def cut(images: Tensor, shape: tuple[int, int, int]) -> Tensor:
     top, left = (images.shape[2] - height) // 2, (images.shape[3] - width) // 2
     middle = images[:, :, top : top + height, left : left + width]
     return middle if middle.shape[1] == channels else middle.expand(-1, channels, -1, -1)
+
+
+def _array(run: Run, images: NDArray[np.uint8], space: int) -> Encoded:
+    channels, height, width = run.data.shape
+    if images.shape[1:] != (height, width, channels) or images.dtype != np.uint8 or not len(images):
+        wanted = ("N", height, width, channels)
+        raise UserError(f"images of {images.dtype} of shape {images.shape}; allowed: bytes of shape {wanted}")
+    with torch.inference_mode():
+        some = range(0, len(images), BATCH)
+        found = [run.model.encode(_pixels(run, images[place : place + BATCH]), space) for place in some]
+    spread = [q.logvar for q in found if q.logvar is not None]
+    mean, logvar = torch.cat([q.mean for q in found]).cpu(), torch.cat(spread).cpu() if spread else None
+    codes = Codes.of(mean, logvar=logvar, blocks=run.model.blocks)
+    return Encoded(tuple(map(str, range(len(images)))), codes._replace(space=space), False)
+
+
+def _pixels(run: Run, images: NDArray[np.uint8]) -> Tensor:
+    """(N, H, W, C) bytes as the model reads them."""
+    parameter = next(run.model.parameters())
+    return torch.from_numpy(images.transpose(0, 3, 1, 2).copy()).to(parameter.device).to(parameter.dtype) / 255
 
 
 def _image(run: Run, picture: Any) -> NDArray[np.uint8]:
