@@ -17,6 +17,8 @@ LARGEST = 8192
 """Longest side of an image, and most channels."""
 MOST = 1 << 40
 """Most images."""
+LONGEST = 200
+"""Letters of a name."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,10 @@ class Elsewhere(Dataset):
         if not all(1 <= one <= LARGEST for one in sizes) or not 1 <= self.images <= MOST:
             raise UserError(f"elsewhere: {self.images} images of {sizes}; allowed: sides of 1 to {LARGEST:,}")
         names, levels = self.factor_names, self.factor_sizes
+        if any(len(word) > LONGEST or not word.isprintable() for word in (self.kind, self.fit, *names)):
+            raise UserError(
+                f"elsewhere: a name that cannot be shown; allowed: up to {LONGEST} letters without line breaks"
+            )
         if len(names) != len(levels) or any(one < 1 for one in levels) or math.prod(levels) >= 2**62:
             raise UserError(f"elsewhere: factors {names} of sizes {levels}; allowed: a size from 1 for each name")
 

@@ -40,7 +40,8 @@ def check_config(config: Mapping[str, Any], where: str) -> None:
     for name, kind in KINDS.items():
         if not isinstance(config.get(name), kind) or isinstance(config[name], bool):
             raise StoreError(f"{where}: {name} is {'not given' if name not in config else 'of another kind'}")
-    if config["format"] < 1 or not 0 <= config["step"] < 2**62 or len(config["key"]) > WORD:
+    words = all(_word(config[name]) for name in ("key", "version"))
+    if config["format"] < 1 or not 0 <= config["step"] < 2**62 or not words:
         raise StoreError(f"{where}: format {config['format']}, step {config['step']}: not written by unweave")
 
 
