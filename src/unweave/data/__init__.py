@@ -19,6 +19,7 @@ from unweave.data.fashion_mnist import FashionMNIST as FashionMNIST
 from unweave.data.files import data_root as data_root
 from unweave.data.folder import Folder as Folder
 from unweave.data.hugging_face import HuggingFace as HuggingFace
+from unweave.data.in_memory import InMemory as InMemory
 from unweave.data.kmnist import KMNIST as KMNIST
 from unweave.data.mnist import MNIST as MNIST
 from unweave.data.mnist_rotation import MNISTRotation as MNISTRotation
@@ -77,6 +78,7 @@ WRAPPERS: Mapping[str, type[Dataset]] = {
     "scream": Scream,
     "folder": Folder,
     "array": ArrayFile,
+    "memory": InMemory,
     "hugging-face": HuggingFace,
     "elsewhere": Elsewhere,
 }

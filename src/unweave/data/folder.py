@@ -106,8 +106,14 @@ class Folder(Dataset):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The pictures that the images were made of, in order, relative to the folder."""
-        return self._used(*self._decoded())[0]
+        """The pictures that can be used, relative to the folder, in the order of the rows."""
+        listing, cache = self._decoded()
+        names = _told_apart(listing, cache)[0]
+        if self.labels is None:
+            return tuple(names)
+        factors, levels = self._labelled(listing, cache)
+        order = in_order(Table(cache.images, levels), factors)
+        return tuple(names if order is None else [names[place] for place in order])
 
     def find(self, root: Path | None = None) -> Path | None:
         """The folder, if it is there."""
@@ -177,15 +183,8 @@ class Folder(Dataset):
         inside = self.path / given
         return inside if inside.is_file() else given
 
-    def _used(self, listing: Listing, cache: Cache) -> tuple[tuple[str, ...], list[str]]:
-        """Names of the pictures that can be used, and of those that cannot."""
-        broken = {int(found[1]) - 1 for note in cache.notes if (found := NUMBERED.match(note))}
-        used = tuple(name for place, name in enumerate(listing.names) if place not in broken)
-        return used, [listing.names[place] for place in sorted(broken)]
-
     def _labelled(self, listing: Listing, cache: Cache) -> tuple[Factors, NDArray[np.int64]]:
-        used, broken = self._used(listing, cache)
-        return read_labels(self._table(), list(used), broken)
+        return read_labels(self._table(), *_told_apart(listing, cache))
 
 
 def pictures(path: Path) -> Listing:
@@ -250,6 +249,13 @@ def some(notes: tuple[str, ...]) -> str:
     """How many pictures are broken, and what is said of the first few."""
     more = f"; and {len(notes) - SHOWN:,} more" if len(notes) > SHOWN else ""
     return f"{len(notes):,} broken pictures: {'; '.join(notes[:SHOWN])}{more}"
+
+
+def _told_apart(listing: Listing, cache: Cache) -> tuple[list[str], list[str]]:
+    """The names of the pictures that can be used, and of those that cannot."""
+    broken = {int(found[1]) - 1 for note in cache.notes if (found := NUMBERED.match(note))}
+    names = [name for place, name in enumerate(listing.names) if place not in broken]
+    return names, [listing.names[place] for place in sorted(broken)]
 
 
 def _sizes(factors: Factors) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
@@ -101,6 +102,23 @@ def image_of(given: Path | bytes, look: Look) -> NDArray[np.uint8]:
         raise Broken(_reason(error, given)) from None
     except DAMAGE as error:
         raise Broken(_reason(error, given)) from None
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height that a picture file claims; nothing is unpacked.
+
+    Raises:
+        Broken: no such picture; in a few words.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as picture:
+            return int(picture.width), int(picture.height)
+    except Image.DecompressionBombError as error:
+        raise Broken(_reason(error, path)) from None
+    except DAMAGE as error:
+        raise Broken(_reason(error, path)) from None
 
 
 def shown(picture: Any, look: Look) -> NDArray[np.uint8]:
