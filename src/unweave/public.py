@@ -19,6 +19,7 @@ from unweave.data import Folder as Folder
 from unweave.data import HeldOut as HeldOut
 from unweave.data import HuggingFace as HuggingFace
 from unweave.data import Images as Images
+from unweave.data import InMemory as InMemory
 from unweave.data import MNISTRotation as MNISTRotation
 from unweave.data import MPI3DComplex as MPI3DComplex
 from unweave.data import MPI3DReal as MPI3DReal
@@ -39,6 +40,7 @@ from unweave.engine import Experiment as Experiment
 from unweave.engine import pack as pack
 from unweave.engine import plan as plan
 from unweave.engine import train as train
+from unweave.estimator import Unweaver as Unweaver
 from unweave.methods import DEFT as DEFT
 from unweave.methods import DIPVAE1 as DIPVAE1
 from unweave.methods import DIPVAE2 as DIPVAE2

@@ -1,0 +1,194 @@
+"""Settings for images that nobody has worked with: likelihood, network and pressures, read off the images alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from unweave.analysis import freezing_spectrum, linear_information, propose_pressures
+from unweave.data import Dataset, Folder
+from unweave.data.folder import pictures
+from unweave.data.formats.anyfile import Broken, Look, image_of, size_of
+from unweave.engine.codes import nuisance
+from unweave.engine.noise import draw
+from unweave.methods import METHODS, DeVAE, Method
+from unweave.names import known
+from unweave.networks import MLP, Body
+from unweave.types import Draw, UserError
+
+LR, BATCH = 1e-3, 64
+"""Adam's learning rate and images a step: what a dense network learns fastest with on a CPU."""
+WIDE, NARROW = 512, 256
+"""Widths of the dense network's two layers, and of that for images of many pixels."""
+MANY = 1 << 14
+"""Numbers in an image from which on the network is the narrow one."""
+SAMPLE = 2_000
+"""Images that pressures are read off."""
+HELD = 1 << 25
+"""Numbers of all these together, at most: of large images fewer are read."""
+BELOW = 32
+"""The information curve ends at a pressure of 1, or this many times below the critical one where that is lower."""
+PARTS, SCALE = 4, 3.0
+"""DeVAE's narrow space gets so small a part of the information, and so many times the weight of the wide one: what
+freezes first is separated first, and in a few thousand steps."""
+SEEN = 64
+"""Pictures of a folder that are looked at to find out their size and whether they have colours."""
+SMALLEST, LARGEST = 8, 64
+"""Sides of images that a folder's pictures are brought to where nobody says."""
+NEAR = 1 / 16
+"""How near to black or white a pixel must be to count as that."""
+STARK = 0.9
+"""Share of such pixels from which on images count as black and white."""
+
+
+class Choice(NamedTuple):
+    """What was chosen for some images, and what it rests on."""
+
+    method: Method
+    network: Body
+    likelihood: str
+    batch: int
+    critical: float
+    """The pressure at which information freezes, β_c; 0 where it was not asked for."""
+    information: float
+    """I(x; z) in nats at the lowest pressure of the curve; 0 where it was not asked for."""
+
+
+def choose(
+    data: Dataset,
+    method: Method | str = "devae",
+    *,
+    latents: int = 10,
+    steps: int = 4000,
+    network: Body | None = None,
+    likelihood: str | None = None,
+    batch: int = BATCH,
+    seed: int = 0,
+    root: Path | None = None,
+) -> Choice:
+    """Settings for a data set, from its images alone: no labels, no training.
+
+    A method that is named gets pressures that these images ask for, where there is a rule for that (``devae``,
+    ``deft``), else its published settings; one that is given as an object stays as it is.
+
+    Args:
+        data: the images.
+        method: a method, or its name.
+        latents: D.
+        steps: length of the training, which DEFT's stages divide.
+        network: in place of the dense one.
+        likelihood: in place of the one that ``likelihood_of`` finds.
+        batch: images a step, at most as many as there are.
+        seed: which images are read.
+        root: folder of data files.
+
+    Raises:
+        UserError: an unknown method, fewer than 2 images, or images that are all the same.
+
+    >>> from unweave.data import Triangle
+    >>> found = choose(Triangle())
+    >>> found.likelihood, len(found.method.betas), found.network
+    ('bernoulli', 2, MLP(hidden=(512, 512), activation='relu'))
+    """
+    if not isinstance(method, Method):
+        known(method, METHODS, "method")
+    if data.rows < 2:
+        raise UserError(f"{data.rows} image; allowed: 2 or more, from which to learn how they differ")
+    likelihood = likelihood or likelihood_of(data, seed, root)
+    body = network or network_for(data.shape)
+    batch = min(batch, data.rows)
+    if isinstance(method, Method):
+        return Choice(method, body, likelihood, batch, 0.0, 0.0)
+    if method not in ("devae", "deft"):
+        return Choice(METHODS[method](), body, likelihood, batch, 0.0, 0.0)
+    sample = max(2, min(SAMPLE, HELD // prod(data.shape)))
+    spectrum = freezing_spectrum(data, likelihood, sample=sample, seed=seed, root=root)
+    if not spectrum.critical > 0:
+        raise UserError(f"all {data.rows:,} images are the same; allowed: images that differ")
+    end = min(1.0, spectrum.critical / BELOW)
+    curve = linear_information(data, spectrum, sample=5 * SAMPLE, end=end, seed=seed, root=root)
+    if method == "devae":
+        found = propose_pressures(curve, "devae", groups=PARTS)
+        chosen: Method = DeVAE(betas=(found.betas[0], found.betas[-1]), scale=SCALE)
+    else:
+        found = propose_pressures(curve, "deft", latents=latents)
+        stages = max(1, steps // len(found.betas))
+        chosen = METHODS[method](betas=found.betas, stage_steps=stages)  # type: ignore[call-arg]
+    return Choice(chosen, body, likelihood, batch, spectrum.critical, found.total)
+
+
+def network_for(shape: tuple[int, int, int]) -> MLP:
+    """A dense network for images of some shape (C, H, W): of two layers, narrow ones for images of many pixels.
+
+    On a CPU it learns position, size and colour in a few thousand steps, for which convolutions need ten times as long.
+
+    >>> network_for((1, 64, 64)).hidden, network_for((3, 128, 128)).hidden
+    ((512, 512), (256, 256))
+    """
+    width = WIDE if prod(shape) < MANY else NARROW
+    return MLP((width, width))
+
+
+def likelihood_of(data: Dataset, seed: int = 0, root: Path | None = None) -> str:
+    """``bernoulli`` for images in black and white, else ``squared``.
+
+    Black and white are images nine tenths of whose pixels are nearly black or white, and of those that are not black at
+    least half are white: a dark photograph is none.
+
+    >>> from unweave.data import DSprites, Turntable
+    >>> likelihood_of(DSprites()), likelihood_of(Turntable())
+    ('bernoulli', 'squared')
+    """
+    x = some(data, min(256, data.rows), seed, root)
+    light, dark = x > 1 - NEAR, x < NEAR
+    stark = float((light | dark).float().mean()) >= STARK
+    bright = int(light.sum())
+    return "bernoulli" if stark and bright and 2 * bright >= int((~dark).sum()) else "squared"
+
+
+def some(data: Dataset, count: int, seed: int = 0, root: Path | None = None) -> Tensor:
+    """(count, C, H, W) images of a data set, drawn with ``seed``."""
+    images = data.open(root)
+    order = draw(torch.tensor([seed]), 0, "images looked at", Draw((images.rows,), "permutation"))[0]
+    rows = order[:count].sort().values
+    return images.batch(rows, nuisance(images, rows, seed, "looked at"))
+
+
+def fitted(folder: Folder) -> Folder:
+    """A folder with the size and the channels that its pictures ask for, where they are still the usual ones.
+
+    Up to ``SEEN`` pictures are looked at, evenly over the folder: the size is the median of their shorter sides, at
+    most 64 pixels, and they are grey when none of them has a colour.
+
+    Raises:
+        UserError: no such folder, or no pictures in it.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> place = Path(tempfile.mkdtemp())
+    >>> Image.new("RGB", (28, 28), "gray").save(place / "one.png")
+    >>> fitted(Folder(place)).shape
+    (1, 28, 28)
+    """
+    plain = Folder(folder.path)
+    names = pictures(folder.path).names
+    step = max(1, len(names) // SEEN)
+    sides, coloured = [], False
+    for name in names[::step][:SEEN]:
+        try:
+            sides.append(min(size_of(folder.path / name)))
+            if not coloured and not folder.grey:
+                pixels = image_of(folder.path / name, Look(LARGEST, "stretch", grey=False)).astype(int)
+                coloured = bool((pixels.max(-1) - pixels.min(-1)).max() > 16)
+        except Broken:
+            continue
+    if not sides:
+        return folder
+    size = folder.size if folder.size != plain.size else max(SMALLEST, min(LARGEST, round(median(sides))))
+    return replace(folder, size=size, grey=folder.grey or not coloured)
