@@ -17,8 +17,8 @@ run: install
 	@printf '\nThree things to do next:\n'
 	@printf '  open the page        $(BIN)/python -m webbrowser "file://$(CURDIR)/runs/report.html"\n'
 	@printf '  move its latents     $(BIN)/unweave explore last --open\n'
-	@printf '  try your own folder  $(BIN)/unweave train beta-vae --data ./docs/images --steps 200 --batch 16\n'
-	@printf '                       (with your folder of pictures in place of ./docs/images)\n'
+	@printf '  try your own folder  $(BIN)/unweave fit ./docs/images --minutes 1 --out runs/fit\n'
+	@printf '                       (with your folder of pictures in place of ./docs/images, and more minutes)\n'
 
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile

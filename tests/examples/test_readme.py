@@ -23,6 +23,7 @@ def test_python_blocks_run(block: int, tmp_path: Path, monkeypatch: pytest.Monke
         "unweave": unweave,
         "dataclass": dataclass,
         "x": torch.rand(2, 1, 64, 64),
+        "images": torch.rand(20, 1, 16, 16).numpy(),
         "my_codes": torch.randn(200, 3).tolist(),
         "my_levels": [[k % 2, k % 5] for k in range(200)],
     }

@@ -18,6 +18,7 @@ DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes: done; failed while at work; asked for something that cannot be done."""
 
 VERBS = {
+    "fit": ("fit", "FOLDER", "your own pictures: trains, chooses, writes model, codes and page"),
     "train": ("train", "METHOD --data NAME", "train a method on a data set, one model a seed"),
     "sweep": ("sweep", "FILE.toml", "train and measure every experiment of a grid"),
     "score": ("score", "RUN", "measure trained models"),

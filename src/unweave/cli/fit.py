@@ -1,0 +1,211 @@
+"""``unweave fit``: a folder of pictures in, a model, its codes and its page out."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from unweave.cli.console import Console, Failed, clock
+from unweave.cli.options import parse
+from unweave.cli.sweep import going_on, line
+from unweave.data import Folder
+from unweave.own import Asked, Chosen, Fitting, begin, check, looked_at
+from unweave.own.codes import check_form
+from unweave.own.fitting import short
+from unweave.report.from_run import architecture, words
+from unweave.report.latents import nats
+from unweave.store import RunFolder, StoreError
+from unweave.sweep import Standing
+from unweave.types import UserError
+
+SHOWN = 12
+"""Latents that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Learn a disentangled code of a folder of pictures, without labels and without a setting to find.
+
+    Several models are trained whose pressures the images themselves ask for; the one whose latents the others find
+    again is chosen (UDR). One folder then holds the model, a table of codes and a page to look at. Interrupted or
+    killed, the same command goes on; when all is done, it says so.
+
+    Args:
+        folder: of pictures, those in folders inside it included; or whatever --data takes, such as photos:size=128.
+        out: folder for everything; the folder's name and -unweave when None.
+        codes: the table of codes, .csv or .parquet; codes.csv in the folder for everything when None.
+        minutes: how long it may take, roughly: models and steps follow from it.
+        latents: D, the size of a code.
+        method: devae, deft, or another method with its published settings.
+        seeds: models to train; 2 to 6, as there is time, when None.
+        steps: of each model; as many as there is time for when None.
+        seed: of the first model.
+        workers: processes; one a processor when None, 0 for none besides this one.
+        device: cpu, cuda …; a GPU where there is one when None.
+        data_root: folder of published data files, for data sets that need them.
+        json: print one JSON document at the end, and nothing else.
+    """
+
+    folder: Annotated[str, tyro.conf.Positional] = ""
+    out: Path | None = None
+    codes: Path | None = None
+    minutes: float = 8.0
+    latents: int = 10
+    method: str = "devae"
+    seeds: int | None = None
+    steps: int | None = None
+    seed: int = 0
+    workers: int | None = None
+    device: str | None = None
+    data_root: Path | None = None
+    json: bool = False
+
+
+def run(argv: Sequence[str]) -> int:
+    """Decide, train, choose, write, and say what to do next."""
+    start = time.monotonic()
+    options = parse(Options, argv, "fit")
+    if not options.folder:
+        raise UserError("no folder named; allowed: unweave fit FOLDER, a folder of pictures (PNG, JPEG, WebP, TIFF)")
+    if options.codes is not None:
+        check_form(options.codes)
+    console = Console(options.json)
+    data = looked_at(options.folder)
+    out = options.out or Path(re.sub(r"[^\w.-]+", "-", short(data)) + "-unweave")
+    asked = Asked(
+        options.folder,
+        options.method,
+        options.latents,
+        options.minutes,
+        options.seeds,
+        options.steps,
+        options.seed,
+    )
+    check(asked)
+    how: dict[str, Any] = {"device": options.device, "root": options.data_root}
+    again = shlex.join(["unweave", "fit", *argv])
+    with RunFolder(out).lock():
+        data.prepare(options.data_root, lambda told: console.progress(lambda: told))
+        with naming(console) as busy:
+            spent = time.monotonic() - start
+            fitting = begin(asked, out, data, workers=options.workers, spent=spent, busy=busy, **how)
+        console.say(announce(fitting))
+        for note in data.describe(options.data_root).get("notes", ()):
+            console.say(f"  left out   {note}")
+        failed = _train(console, fitting, options, again, how)
+        try:
+            with naming(console) as busy:
+                chosen = fitting.finish(options.codes, busy=busy, **how)
+        except StoreError as error:
+            raise Failed(f"{error}; to go on: {again}") from None
+    for one in failed:
+        console.say(f"  failed     {one}")
+    console.say(summary(chosen))
+    console.say(following(chosen, isinstance(data, Folder)))
+    console.say(f"it took {clock(time.monotonic() - start)}")
+    console.result(_document(fitting, chosen, failed))
+    return 0
+
+
+def _train(console: Console, fitting: Fitting, options: Options, again: str, how: dict[str, Any]) -> list[str]:
+    def look(standing: Standing) -> None:
+        console.progress(lambda: line(standing))
+
+    with going_on(console, again):
+        failed = fitting.train(workers=options.workers, told=look, **how)
+    console.clear()
+    return failed
+
+
+def announce(fitting: Fitting) -> str:
+    """What will be done, for people."""
+    one, plan = fitting.first, fitting.plan
+    models, steps = fitting.budget
+    channels = "colour" if one.data.shape[0] == 3 else "grey"
+    own = ", ".join(f"{name} {words(getattr(one.method, name))}" for name in ("betas",) if hasattr(one.method, name))
+    pace = plan["seconds per step"]
+    kept = fitting.kept
+    lines = [
+        f"fit {fitting.asked.data}: {one.data.rows:,} images of {'×'.join(map(str, one.data.shape))}, {channels}",
+        f"  method     {one.method.name}{f', {own}' if own else ''}"
+        + (f" (information freezes at β = {plan['critical']:.3g})" if plan["critical"] else ""),
+        f"  network    {architecture(one)}, {one.latents} latents, {one.likelihood}",
+        f"  training   {models} models of {steps:,} steps of {one.batch} images, Adam {one.optimiser.lr:g}"
+        + (f", {1e3 * pace:.3g} ms a step on a trial" if pace else ""),
+        f"  folder     {fitting.out}: " + ("new" if fitting.fresh else f"goes on, {kept} of {models} models are done"),
+    ]
+    return "\n".join(lines)
+
+
+def summary(chosen: Chosen) -> str:
+    """What was found, for people."""
+    run, kl = chosen.run, chosen.kl
+    seeds = len(chosen.agreement)
+    best = chosen.agreement[run.experiment.key]
+    others = sorted((value for key, value in chosen.agreement.items() if key != run.experiment.key), reverse=True)
+    agreed = f", UDR {best:.2f} (others {' '.join(f'{one:.2f}' for one in others)})" if seeds > 1 else ""
+    told = "  ".join(f"z{latent} {nats(float(kl[latent]))}" for latent in chosen.alive[:SHOWN])
+    more = f"  and {len(chosen.alive) - SHOWN} more" if len(chosen.alive) > SHOWN else ""
+    lines = [
+        f"chosen: seed {run.experiment.seed} of {seeds} models{agreed}",
+        f"  in use     {len(chosen.alive)} of {len(kl)} latents, nats of each: {told}{more}"
+        if chosen.alive
+        else f"  in use     none of {len(kl)} latents: images that differ too little, or too few steps",
+        f"  model      {chosen.model}",
+        f"  codes      {chosen.codes}: {chosen.rows:,} rows",
+        f"  page       {chosen.page}",
+    ]
+    return "\n".join(lines)
+
+
+def following(chosen: Chosen, folder: bool) -> str:
+    """Three commands to go on with."""
+    model = shlex.quote(str(chosen.model))
+    page = chosen.page.absolute().as_uri()
+    more = shlex.quote(str(chosen.run.data.path)) if folder and isinstance(chosen.run.data, Folder) else "FOLDER"
+    lines = [
+        "three things to do next:",
+        f"  open the page        {shlex.quote(sys.executable)} -m webbrowser {shlex.quote(page)}",
+        f"  move its latents     unweave explore {model} --open",
+        f"  encode more images   unweave encode {model} {more} --out more.csv",
+    ]
+    return "\n".join(lines)
+
+
+@contextmanager
+def naming(console: Console) -> Iterator[Any]:
+    """A function that is told what is being done and names it on the console until the next one, or the end."""
+    with ExitStack() as stack:
+
+        def told(what: str) -> None:
+            stack.close()
+            stack.enter_context(console.busy(what))
+
+        yield told
+
+
+def _document(fitting: Fitting, chosen: Chosen, failed: Sequence[str]) -> dict[str, Any]:
+    run = chosen.run
+    return {
+        "key": run.experiment.key,
+        "seed": run.experiment.seed,
+        "models": fitting.budget.models,
+        "steps": fitting.budget.steps,
+        "udr": {key: None if math.isnan(value) else value for key, value in chosen.agreement.items()},
+        "latents": {"alive": chosen.alive, "kl": chosen.kl.tolist()},
+        "model": str(chosen.model),
+        "codes": str(chosen.codes),
+        "rows": chosen.rows,
+        "page": str(chosen.page),
+        "failed": list(failed),
+    }

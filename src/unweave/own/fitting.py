@@ -1,0 +1,346 @@
+"""From images to a model, its codes and its page, with everything kept that a later call goes on from."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from unweave.auto import LR, choose, fitted
+from unweave.data import Dataset, Folder, dataset
+from unweave.data.folder import pictures
+from unweave.data.part import Part
+from unweave.engine import Complete, Experiment, encode, from_json, vary
+from unweave.engine.experiment import to_json
+from unweave.estimator import write_run
+from unweave.job import Terms, Training
+from unweave.methods import METHODS
+from unweave.metrics.rows import FEWEST
+from unweave.names import known
+from unweave.own.budget import MOST_MODELS, Budget, budget
+from unweave.own.codes import check_form, names_of, write_codes
+from unweave.own.trial import pace
+from unweave.report import Information, tell
+from unweave.report.latents import order
+from unweave.report.page import page
+from unweave.results import rows
+from unweave.run import Run, load
+from unweave.store import RunFolder, write_text
+from unweave.sweep import perform
+from unweave.sweep.driver import Watcher, unwatched
+from unweave.sweep.select import score_udr
+from unweave.types import Adam, Codes, Gaussian, UserError
+
+SHARE = 0.8
+"""Of the time, what training may take: encoding, comparing and drawing follow it."""
+OFTEN = 15.0
+"""Seconds between two checkpoints of a training, at the pace of the trial."""
+SHOWN = 15_000
+"""Images encoded for the page, at most."""
+PLAN = "fit"
+"""Name of the file that holds what was decided."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody asks for; a fit that was begun goes on only where all of it is the same.
+
+    Args:
+        data: a folder of pictures, or anything else that ``--data`` takes.
+        method: ``devae``, ``deft`` or another method by name.
+        latents: D.
+        minutes: how long all of it may take, roughly.
+        seeds: models to train; as many as there is time for when None.
+        steps: of each; as many as there is time for when None.
+        seed: of the first model.
+    """
+
+    data: str
+    method: str = "devae"
+    latents: int = 10
+    minutes: float = 8.0
+    seeds: int | None = None
+    steps: int | None = None
+    seed: int = 0
+
+
+class Chosen(NamedTuple):
+    """The model that was chosen, and what was written of it."""
+
+    run: Run
+    agreement: dict[str, float]
+    """UDR of every model, by its key."""
+    kl: np.ndarray
+    """(D,) nats of each latent."""
+    alive: list[int]
+    """Latents in use, the most telling first."""
+    model: Path
+    codes: Path
+    page: Path
+    rows: int
+    """Of the table of codes."""
+
+
+class Fitting:
+    """A fit with everything decided: what is trained, and where it is kept.
+
+    Made by ``begin``; ``train`` and then ``finish`` do it, each passing over what is there already.
+    """
+
+    def __init__(self, asked: Asked, out: Path, plan: dict[str, Any], fresh: bool) -> None:
+        self.asked, self.out, self.plan, self.fresh = asked, out, plan, fresh
+        self.first = from_json(plan["experiment"])
+        self.budget = Budget(plan["models"], plan["steps"])
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all models."""
+        return self.out / "runs"
+
+    @property
+    def experiments(self) -> list[Complete]:
+        """One a seed."""
+        return [vary(self.first, seed=self.first.seed + place) for place in range(self.budget.models)]
+
+    @property
+    def jobs(self) -> list[Training]:
+        """The trainings, measured every ``OFTEN`` seconds: where they are measured they are kept."""
+        steps, pace = self.budget.steps, self.plan["seconds per step"]
+        gap = max(1, min(1000, round(OFTEN / pace))) if pace else steps
+        at = tuple(range(gap, steps, gap))
+        return [Training.of(one, measures=(Terms(),), at=at, count=10) for one in self.experiments]
+
+    @property
+    def kept(self) -> int:
+        """How many of them are finished already."""
+        return sum(job.kept(self.runs) is not None for job in self.jobs)
+
+    def train(
+        self,
+        *,
+        workers: int | None = None,
+        device: str | None = None,
+        root: Path | None = None,
+        told: Watcher = unwatched,
+    ) -> list[str]:
+        """Train what is missing; a line for each model that failed.
+
+        Raises:
+            UserError: every model failed.
+        """
+        titles = {job.key: job.title for job in self.jobs}
+        found = list(perform(self.jobs, self.runs, workers=workers, device=device, root=root, told=told))
+        failed = [f"{titles[one.key]}: {one.failed}" for one in found if one.failed]
+        if len(failed) == len(found):
+            raise UserError(f"no model could be trained; {failed[0]}")
+        return failed
+
+    def finish(
+        self, codes: Path | None = None, *, device: str | None = None, root: Path | None = None, busy: Tell = print
+    ) -> Chosen:
+        """Choose a model, and write it, its codes and its page.
+
+        Args:
+            codes: the table of codes; ``codes.csv`` beside the model when None.
+            device: where to encode.
+            root: folder of data files.
+            busy: told what is being done.
+        """
+        file = codes or self.out / "codes.csv"
+        check_form(file)
+        busy("comparing the models")
+        agreement = self._agreement(root)
+        key = max(agreement, key=lambda one: (agreement[one], one))
+        run = load(self.runs / key, device=device, root=root)
+        target = self.out / "model"
+        done = self.plan.setdefault("written", {})
+        if done.get("model") != key:
+            write_run(run, target)
+            self._note(model=key)
+        kind, names = names_of(run.data)
+        if done.get("codes") != [key, str(file)] or not file.is_file():
+            busy(f"encoding {len(names):,} images")
+            whole = encode(run.model, run.data, run.images, count=None, distortion=False)
+            write_codes(file, kind, names, whole.mean.float().numpy())
+            self._note(codes=[key, str(file)])
+        shown = load(target, device=device, root=root)
+        some = shown.codes(SHOWN)
+        kl = _kl(some)
+        where = self.out / "report.html"
+        if done.get("page") != key or not where.is_file():
+            busy("drawing the page")
+            shown.score(count=SHOWN, codes=some)
+            write_text(where, page(self._story(shown, some, agreement, key)))
+            self._note(page=key)
+        alive = order(Information(kl=kl))[0]
+        return Chosen(shown, agreement, kl, alive, target, file, where, len(names))
+
+    def _agreement(self, root: Path | None) -> dict[str, float]:
+        """UDR of every model that was trained to its end; with one model there is nothing to compare."""
+        found = [one for one in rows(self.runs)[0] if one.head["state"] == "done"]
+        keys = {one.key for one in self.experiments}
+        found = [one for one in found if one.head["key"] in keys]
+        if len(found) == 1:
+            return {str(found[0].head["key"]): float("nan")}
+        return score_udr(found, by=["method"], root=root)
+
+    def _story(self, run: Run, codes: Codes, agreement: dict[str, float], key: str) -> Any:
+        command = shlex.join(["unweave", "fit", self.asked.data])
+        story = tell(run, codes=codes, command=command)
+        others = ", ".join(f"{value:.2f}" for one, value in sorted(agreement.items()) if one != key)
+        how = (
+            f"Chosen without labels among {len(agreement)} models that differ in their seeds only, as the one whose "
+            f"latents the others find again (UDR {agreement[key]:.2f}; the others: {others})."
+        )
+        notes = [how, *story.notes] if len(agreement) > 1 else list(story.notes)
+        title = f"{short(self.first.data)}: what {run.experiment.method.name} found"
+        return replace(story, title=title, notes=notes)
+
+    def _note(self, **written: Any) -> None:
+        self.plan["written"] |= written
+        RunFolder(self.out).write(PLAN, self.plan)
+
+
+def begin(
+    asked: Asked,
+    out: Path,
+    data: Dataset | None = None,
+    *,
+    workers: int | None = None,
+    device: str | None = None,
+    root: Path | None = None,
+    spent: float = 0.0,
+    busy: Tell = print,
+) -> Fitting:
+    """Decide what is trained, or read back what was decided in this folder before.
+
+    Args:
+        asked: what is asked for.
+        out: the folder that everything goes to.
+        data: what ``looked_at`` makes of the words, where that is at hand.
+        workers: processes; one a processor when None, 0 for none besides this one.
+        device: ``cpu``, ``cuda`` …; a GPU where there is one when None.
+        root: folder of data files.
+        spent: seconds of the time that are gone already.
+        busy: told what is being done.
+
+    Raises:
+        UserError: images that cannot be used, settings that cannot be, or a folder that holds another fit.
+    """
+    check(asked)
+    folder = RunFolder(out)
+    kept = folder.read(PLAN)
+    data = data or looked_at(asked.data)
+    state = fingerprint(data)
+    if kept:
+        return _again(asked, out, kept, state)
+    if out.is_dir() and any(one.name != "trial" and not one.name.startswith(".") for one in out.iterdir()):
+        raise UserError(f"{out} holds something else; allowed: a folder that is empty or not there yet")
+    if data.rows < FEWEST:
+        raise UserError(
+            f"{asked.data} has {data.rows} images; allowed: {FEWEST} or more, and some hundreds to be of use"
+        )
+    busy("looking for pressures")
+    chosen = choose(data, asked.method, latents=asked.latents, steps=asked.steps or 4000, seed=asked.seed, root=root)
+    one = Experiment(
+        chosen.method,
+        data,
+        network=chosen.network,
+        likelihood=chosen.likelihood,
+        latents=asked.latents,
+        steps=asked.steps or 4000,
+        batch=chosen.batch,
+        optimiser=Adam(lr=LR),
+        seed=asked.seed,
+    ).complete()
+    found, each = Budget(asked.seeds or 0, asked.steps or 0), 0.0
+    if not (asked.seeds and asked.steps):
+        busy("timing a few steps")
+        models = asked.seeds or MOST_MODELS
+        each, at_once = pace(one, out / "trial", workers=workers, device=device, root=root, models=models)
+        found = budget(max(0.0, 60 * asked.minutes * SHARE - spent), each, at_once, asked.seeds, asked.steps)
+    if asked.method == "deft":
+        stages = len(getattr(one.method, "betas", (1,)))
+        one = vary(one, method__stage_steps=max(1, found.steps // stages))
+    one = vary(one, steps=found.steps)
+    plan = {
+        "asked": asdict(asked),
+        "images": {"rows": data.rows, "digest": state},
+        "experiment": to_json(one),
+        "critical": chosen.critical,
+        "information": chosen.information,
+        "seconds per step": each,
+        "models": found.models,
+        "steps": found.steps,
+        "written": {},
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    folder.write(PLAN, plan)
+    return Fitting(asked, out, plan, True)
+
+
+def looked_at(words: str) -> Dataset:
+    """The data set in words, a folder with the size and the channels that its pictures ask for."""
+    data = dataset(words)
+    return fitted(data) if isinstance(data, Folder) else data
+
+
+def fingerprint(data: Dataset) -> str:
+    """What a folder's pictures are known again by: their names, sizes and times of change; empty for other data."""
+    if isinstance(data, Part):
+        return fingerprint(data.of)
+    if not isinstance(data, Folder):
+        return ""
+    return hashlib.sha256(repr(pictures(data.path)).encode()).hexdigest()[:16]
+
+
+def _again(asked: Asked, out: Path, kept: dict[str, Any], state: str) -> Fitting:
+    try:
+        before, images = kept["asked"], kept["images"]
+        changed = [name for name, value in asdict(asked).items() if before.get(name) != value]
+        found = Fitting(asked, out, kept, False)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{out / PLAN}.json is damaged ({type(error).__name__}: {error})") from None
+    if changed:
+        name = changed[0]
+        raise UserError(
+            f"{out} holds a fit with {name} = {before.get(name)}, not {getattr(asked, name)}; allowed: the same "
+            "command again, or another --out"
+        )
+    if images.get("digest") != state:
+        raise UserError(
+            f"the pictures of {asked.data} are not the {images.get('rows')} that the fit in {out} was begun with; "
+            "allowed: the pictures as they were, or another --out"
+        )
+    return found
+
+
+def check(asked: Asked) -> None:
+    """Raises UserError for what is known to be impossible before an image is looked at."""
+    known(asked.method, METHODS, "method")
+    if not 0 < asked.minutes < 1e5:
+        raise UserError(f"minutes = {asked.minutes:g}; allowed: above 0")
+    for name in ("seeds", "steps", "latents"):
+        value = getattr(asked, name)
+        if value is not None and value < 1:
+            raise UserError(f"{name} = {value}; allowed: a whole number from 1")
+
+
+def _kl(codes: Codes) -> np.ndarray:
+    if codes.logvar is None:
+        return codes.mean.double().var(0).numpy()
+    return Gaussian(codes.mean, codes.logvar).kl().double().mean(0).numpy()
+
+
+def short(data: Dataset) -> str:
+    """What a data set is called in a title: a folder by its name."""
+    while isinstance(data, Part):
+        data = data.of
+    return data.path.name if isinstance(data, Folder) else data.name

@@ -1,0 +1,93 @@
+"""``unweave fit``: what it says before, meanwhile and in the end."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from unweave.cli.entry import VERBS
+
+from .conftest import Call
+
+SMALL = ("--latents", "2", "--seeds", "2", "--steps", "6", "--workers", "0")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    place = tmp_path / "my photos"
+    chance = np.random.default_rng(0)
+    for number in range(20):
+        folder = place / str(number % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(chance.integers(0, 256, (12, 12), dtype=np.uint8)).save(folder / f"{number}.png")
+    return place
+
+
+def test_it_tells_what_it_does_and_what_to_do_next(call: Call, photos: Path) -> None:
+    done = call("fit", "my photos", *SMALL)
+    assert (done.code, done.err) == (0, "")
+    assert "fit my photos: 20 images of 1×12×12, grey" in done.out
+    assert "2 models of 6 steps of 20 images" in done.out and "information freezes at β = " in done.out
+    assert "of 2 latents, nats of each" in done.out or "none of 2 latents" in done.out
+    assert "codes.csv: 20 rows" in done.out
+    out = photos.parent / "my-photos-unweave"
+    assert {path.name for path in out.iterdir() if path.name[0] != "."} == {
+        "codes.csv",
+        "fit.json",
+        "model",
+        "report.html",
+        "runs",
+    }
+    again = call("fit", "my photos", *SMALL)
+    assert again.code == 0 and "goes on, 2 of 2 models are done" in again.out
+
+
+def test_the_commands_that_it_ends_with_work_when_pasted(call: Call, photos: Path) -> None:
+    out = call("fit", "my photos", *SMALL).out
+    lines = out[out.index("three things to do next:") :].splitlines()[1:4]
+    page, explore, encode = (shlex.split(line[22:]) for line in lines)
+    assert page[0] == sys.executable and page[1:3] == ["-m", "webbrowser"] and Path(page[3].removeprefix("file://"))
+    assert page[3] == (photos.parent / "my-photos-unweave" / "report.html").as_uri()
+    assert explore == ["unweave", "explore", "my-photos-unweave/model", "--open"]
+    assert call("export", explore[2], "--html").code == 0, "the model is found where the command says"
+    assert encode[:2] == ["unweave", "encode"]
+    if "encode" in VERBS:
+        assert call(*encode[1:]).code == 0 and Path("more.csv").is_file()
+
+
+def test_json_is_one_document(call: Call, photos: Path) -> None:
+    done = call("fit", "my photos", *SMALL, "--codes", "codes.csv", "--json")
+    document = json.loads(done.out)
+    assert document["rows"] == 20 and document["codes"] == "codes.csv" and Path("codes.csv").is_file()
+    assert len(document["udr"]) == 2 and document["failed"] == []
+
+
+def test_broken_pictures_are_listed_or_left_out(call: Call, photos: Path) -> None:
+    (photos / "0" / "broken.png").write_bytes(b"no picture")
+    refused = call("fit", "my photos", *SMALL)
+    assert refused.code == 2 and "0/broken.png: no PNG, JPEG, WebP or TIFF picture" in refused.line
+    done = call("fit", "my photos:skip-broken", *SMALL)
+    assert done.code == 0 and "left out   picture" in done.out and "20 rows" in done.out
+    text = Path("my-photos-unweave/codes.csv").read_text()
+    assert "broken" not in text and text.count("\n") == 21
+
+
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        ((), "no folder named"),
+        (("nowhere/",), "no such folder"),
+        (("my photos", "--codes", "codes.xlsx"), "allowed: .csv, .parquet"),
+        (("my photos", "--minutes", "0"), "minutes = 0"),
+        (("my photos", "--methd", "deft"), "did you mean --method"),
+    ],
+)
+def test_mistakes_are_one_line(call: Call, photos: Path, words: tuple[str, ...], says: str) -> None:
+    done = call("fit", *words)
+    assert done.code == 2 and says in done.line
