@@ -179,7 +179,10 @@ def test_pressures_are_those_that_the_images_ask_for() -> None:
         found[method] = model.method_
     assert found["devae"] != DeVAE() and found["devae"].betas[0] == 1.0
     assert found["deft"].stage_steps * len(found["deft"].betas) <= 4
-    assert found["beta-vae"] == BetaVAE()
+    falling = found["beta-vae"]
+    assert (falling.schedule, falling.anneal_steps) == ("exp", 4) and falling.beta > falling.end > 1
+    same = Unweaver(BetaVAE(), steps=2, network=unweave.MLP((8,))).fit("triangle")
+    assert same.method_ == BetaVAE()
 
 
 def test_ranges_of_pixels(images: NDArray[np.uint8]) -> None:

@@ -17,7 +17,7 @@ from unweave.data.folder import pictures
 from unweave.data.formats.anyfile import Broken, Look, image_of, size_of
 from unweave.engine.codes import nuisance
 from unweave.engine.noise import draw
-from unweave.methods import METHODS, DeVAE, Method
+from unweave.methods import DEFT, METHODS, BetaVAE, DeVAE, Method
 from unweave.names import known
 from unweave.networks import MLP, Body
 from unweave.types import Draw, UserError
@@ -34,9 +34,13 @@ HELD = 1 << 25
 """Numbers of all these together, at most: of large images fewer are read."""
 BELOW = 32
 """The information curve ends at a pressure of 1, or this many times below the critical one where that is lower."""
-PARTS, SCALE = 4, 3.0
-"""DeVAE's narrow space gets so small a part of the information, and so many times the weight of the wide one: what
-freezes first is separated first, and in a few thousand steps."""
+RULES = ("beta-vae", "devae", "deft")
+"""Methods whose pressures are read off the images."""
+PARTS = 4
+"""The information is divided into so many parts: β-VAE's pressure falls until all but one of them are let in, DeVAE's
+narrow space gets one."""
+START, SCALE = 0.75, 3.0
+"""Where β-VAE's pressure begins, in units of the critical one, and the weight of DeVAE's narrow space."""
 SEEN = 64
 """Pictures of a folder that are looked at to find out their size and whether they have colours."""
 SMALLEST, LARGEST = 8, 64
@@ -74,14 +78,19 @@ def choose(
 ) -> Choice:
     """Settings for a data set, from its images alone: no labels, no training.
 
-    A method that is named gets pressures that these images ask for, where there is a rule for that (``devae``,
-    ``deft``), else its published settings; one that is given as an object stays as it is.
+    A method that is named gets pressures that these images ask for, where there is a rule for that, else its published
+    settings; one that is given as an object stays as it is. The rules, with the critical pressure β_c and the
+    information I(β) of the best linear code (``docs/analysis/automatic-pressures.md``):
+
+        beta-vae:  β falls from ¾ β_c to the pressure with I(β) = ¾ I(1), exponentially, over the whole training
+        devae:     β = [1, the pressure with I(β) = ¼ I(1)], the narrow space weighing 3
+        deft:      stages that share I(1) evenly
 
     Args:
         data: the images.
         method: a method, or its name.
         latents: D.
-        steps: length of the training, which DEFT's stages divide.
+        steps: length of the training, over which pressures fall.
         network: in place of the dense one.
         likelihood: in place of the one that ``likelihood_of`` finds.
         batch: images a step, at most as many as there are.
@@ -105,7 +114,7 @@ def choose(
     batch = min(batch, data.rows)
     if isinstance(method, Method):
         return Choice(method, body, likelihood, batch, 0.0, 0.0)
-    if method not in ("devae", "deft"):
+    if method not in RULES:
         return Choice(METHODS[method](), body, likelihood, batch, 0.0, 0.0)
     sample = max(2, min(SAMPLE, HELD // prod(data.shape)))
     spectrum = freezing_spectrum(data, likelihood, sample=sample, seed=seed, root=root)
@@ -113,13 +122,17 @@ def choose(
         raise UserError(f"all {data.rows:,} images are the same; allowed: images that differ")
     end = min(1.0, spectrum.critical / BELOW)
     curve = linear_information(data, spectrum, sample=5 * SAMPLE, end=end, seed=seed, root=root)
-    if method == "devae":
-        found = propose_pressures(curve, "devae", groups=PARTS)
-        chosen: Method = DeVAE(betas=(found.betas[0], found.betas[-1]), scale=SCALE)
-    else:
+    chosen: Method
+    if method == "deft":
         found = propose_pressures(curve, "deft", latents=latents)
-        stages = max(1, steps // len(found.betas))
-        chosen = METHODS[method](betas=found.betas, stage_steps=stages)  # type: ignore[call-arg]
+        chosen = DEFT(betas=found.betas, stage_steps=max(1, steps // len(found.betas)))
+    else:
+        found = propose_pressures(curve, "devae", groups=PARTS)
+        if method == "devae":
+            chosen = DeVAE(betas=(found.betas[0], found.betas[-1]), scale=SCALE)
+        else:
+            falling = START * spectrum.critical, found.betas[1]
+            chosen = BetaVAE(beta=falling[0], end=min(falling), schedule="exp", anneal_steps=steps)
     return Choice(chosen, body, likelihood, batch, spectrum.critical, found.total)
 
 

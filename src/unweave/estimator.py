@@ -42,8 +42,8 @@ class Unweaver:
     a folder of pictures or anything else that ``--data`` takes. All are rounded to bytes.
 
     Args:
-        method: a method or its name. ``devae`` and ``deft`` by name get pressures that the images ask for, others by
-            name their published settings; a method as an object stays as it is.
+        method: a method or its name. By name, ``beta-vae``, ``devae`` and ``deft`` get pressures that the images ask
+            for, others their published settings; a method as an object stays as it is.
         latents: D, the size of a code.
         steps: optimiser steps.
         batch: images a step, at most as many as there are.

@@ -57,7 +57,7 @@ def test_everything_is_in_one_folder(tmp_path: Path) -> None:
     assert run.experiment.data.shape == (1, 16, 16) and run.experiment.likelihood == "bernoulli"
     assert len(found.agreement) == 3 and found.agreement[run.experiment.key] == max(found.agreement.values())
     page = found.page.read_text(encoding="utf-8")
-    assert "photos: what devae found" in page and "Chosen without labels among 3 models" in page
+    assert "photos: what beta-vae found" in page and "Chosen without labels among 3 models" in page
     assert not any(path.name.endswith(".part") for path in (tmp_path / "out").rglob("*"))
 
 

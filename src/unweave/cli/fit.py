@@ -46,7 +46,7 @@ class Options:
         codes: the table of codes, .csv or .parquet; codes.csv in the folder for everything when None.
         minutes: how long it may take, roughly: models and steps follow from it.
         latents: D, the size of a code.
-        method: devae, deft, or another method with its published settings.
+        method: beta-vae, devae or deft with pressures from the images, or another method with its published settings.
         seeds: models to train; 2 to 6, as there is time, when None.
         steps: of each model; as many as there is time for when None.
         seed: of the first model.
@@ -61,7 +61,7 @@ class Options:
     codes: Path | None = None
     minutes: float = 8.0
     latents: int = 10
-    method: str = "devae"
+    method: str = "beta-vae"
     seeds: int | None = None
     steps: int | None = None
     seed: int = 0
@@ -132,7 +132,8 @@ def announce(fitting: Fitting) -> str:
     one, plan = fitting.first, fitting.plan
     models, steps = fitting.budget
     channels = "colour" if one.data.shape[0] == 3 else "grey"
-    own = ", ".join(f"{name} {words(getattr(one.method, name))}" for name in ("betas",) if hasattr(one.method, name))
+    told = [name for name in ("beta", "end", "betas") if getattr(one.method, name, None) is not None]
+    own = ", ".join(f"{name} {words(getattr(one.method, name))}" for name in told)
     pace = plan["seconds per step"]
     kept = fitting.kept
     lines = [

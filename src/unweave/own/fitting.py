@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unweave.auto import LR, choose, fitted
+from unweave.auto import LR, RULES, choose, fitted
 from unweave.data import Dataset, Folder, dataset
 from unweave.data.folder import pictures
 from unweave.data.part import Part
@@ -20,6 +20,7 @@ from unweave.engine.experiment import to_json
 from unweave.estimator import write_run
 from unweave.job import Terms, Training
 from unweave.methods import METHODS
+from unweave.methods.base import scaled
 from unweave.metrics.rows import FEWEST
 from unweave.names import known
 from unweave.own.budget import MOST_MODELS, Budget, budget
@@ -54,7 +55,7 @@ class Asked:
 
     Args:
         data: a folder of pictures, or anything else that ``--data`` takes.
-        method: ``devae``, ``deft`` or another method by name.
+        method: ``beta-vae``, ``devae``, ``deft``, whose pressures are read off the images, or another one by name.
         latents: D.
         minutes: how long all of it may take, roughly.
         seeds: models to train; as many as there is time for when None.
@@ -63,7 +64,7 @@ class Asked:
     """
 
     data: str
-    method: str = "devae"
+    method: str = "beta-vae"
     latents: int = 10
     minutes: float = 8.0
     seeds: int | None = None
@@ -266,9 +267,12 @@ def begin(
         models = asked.seeds or MOST_MODELS
         each, at_once = pace(one, out / "trial", workers=workers, device=device, root=root, models=models)
         found = budget(max(0.0, 60 * asked.minutes * SHARE - spent), each, at_once, asked.seeds, asked.steps)
-    if asked.method == "deft":
-        stages = len(getattr(one.method, "betas", (1,)))
-        one = vary(one, method__stage_steps=max(1, found.steps // stages))
+    if asked.method in RULES:
+        # Pressures that fall do so over the training as it is now known to be.
+        one = vary(
+            one,
+            **{f"method__{n}": scaled(getattr(one.method, n), found.steps / one.steps) for n in one.method.schedules},
+        )
     one = vary(one, steps=found.steps)
     plan = {
         "asked": asdict(asked),
