@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import warnings
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import unweave
 from unweave import BetaVAE, DeVAE, InMemory, Unweaver
+from unweave.explorer import Exhibit
 
 TINY = {"latents": 2, "steps": 6, "batch": 8, "network": unweave.MLP((8,))}
 NOT_APPLICABLE: dict[str, str] = {}
@@ -201,10 +203,15 @@ def test_it_is_saved_as_a_run(images: NDArray[np.uint8], tmp_path: Path) -> None
     x = torch.from_numpy(images)[:, None] / 255
     assert np.array_equal(run.model.encode(x).mean.detach().numpy(), model.transform(images))
     assert run.terms["total"] == pytest.approx(model.run_.terms["total"], rel=1e-6)
-    del model
-    gone = InMemory("0" * 64, 3, 8, 8, 1)
+    del model, run
+    gc.collect()
+    # In another program the images are gone: the model can be played with all the same.
+    alone = unweave.load(tmp_path / "model")
     with pytest.raises(unweave.UserError, match="were in the memory of the program"):
-        gone.open()
+        alone.codes(10)
+    shown = Exhibit(alone)
+    assert "were in the memory of the program" in shown.space(0)["trouble"]
+    assert shown.decode([[0.0, 0.0]], 0).shape == (1, 12, 10, 1)
 
 
 def test_a_pickle_has_the_model_and_not_the_images(images: NDArray[np.uint8]) -> None:
