@@ -83,7 +83,7 @@ def test_broken_pictures_are_listed_or_left_out(call: Call, photos: Path) -> Non
     [
         ((), "no folder named"),
         (("nowhere/",), "no such folder"),
-        (("my photos", "--codes", "codes.xlsx"), "allowed: .csv, .parquet"),
+        (("my photos", "--codes", "codes.xlsx"), "allowed: .parquet, .csv, .npz"),
         (("my photos", "--minutes", "0"), "minutes = 0"),
         (("my photos", "--methd", "deft"), "did you mean --method"),
     ],

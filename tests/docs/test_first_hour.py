@@ -26,6 +26,7 @@ def shorter(text: str) -> str:
     """The same with few steps and images; the explorer's page and scores read as many as they need to."""
     text = re.sub(r"--steps \d+", f"--steps {STEPS}", text)
     text = re.sub(r"\bsteps=\d+", f"steps={STEPS}", text)
+    text = re.sub(r"--minutes \d+", f"--seeds 2 --steps {STEPS} --workers 0", text)
     text = re.sub(r"^(unweave (?:score|export) .*)$", r"\1 --images 200", text, flags=re.MULTILINE)
     return re.sub(r"^(unweave explore .*)$", r"\1 --images 200", text, flags=re.MULTILINE)
 
@@ -68,6 +69,8 @@ def test_every_command_in_order(
     assert len(list(Path("runs").glob("*/report.html"))) == 2 and list(Path("runs").glob("*/explorer.html"))
     results = next(out for command, out in said.items() if command.startswith("unweave results"))
     assert results.count("done") == 6
+    assert len(Path("more.csv").read_text(encoding="utf-8").splitlines()) == 401
+    assert Path("pictures-unweave/report.html").is_file()
     assert given["run"].step == STEPS  # type: ignore[attr-defined]
 
 

@@ -17,7 +17,6 @@ import pytest
 from unweave import own
 from unweave.own import Asked, begin
 from unweave.own.budget import MOST_MODELS, budget
-from unweave.own.codes import write_codes
 from unweave.run import load
 from unweave.store import RunFolder
 from unweave.types import UserError
@@ -157,16 +156,6 @@ def test_colours_sizes_and_few_pictures(tmp_path: Path) -> None:
         found = done(asked, tmp_path / f"{name}-out")
         assert found.run.experiment.data.shape == (3, side, side) and found.rows == 12
         assert found.run.experiment.likelihood == "squared"
-
-
-def test_parquet_and_other_endings(tmp_path: Path) -> None:
-    duckdb = pytest.importorskip("duckdb")
-    codes = np.random.default_rng(0).random((3, 2), dtype=np.float32)
-    write_codes(tmp_path / "c.parquet", "path", ["a", "it's", "c"], codes)
-    found = duckdb.sql(f"select * from '{tmp_path / 'c.parquet'}'").fetchnumpy()
-    assert found["path"].tolist() == ["a", "it's", "c"] and np.array_equal(found["z1"], codes[:, 1])
-    with pytest.raises(UserError, match=r"allowed: .csv, .parquet"):
-        write_codes(tmp_path / "c.xlsx", "path", ["a"], codes[:1])
 
 
 def test_killed_and_given_again_it_goes_on_to_the_same_bits(tmp_path: Path) -> None:

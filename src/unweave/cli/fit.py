@@ -20,13 +20,13 @@ from unweave.cli.options import parse
 from unweave.cli.sweep import going_on, line
 from unweave.data import Folder
 from unweave.own import Asked, Chosen, Fitting, begin, check, looked_at
-from unweave.own.codes import check_form
 from unweave.own.fitting import short
 from unweave.report.from_run import architecture, words
 from unweave.report.latents import nats
 from unweave.store import RunFolder, StoreError
 from unweave.sweep import Standing
 from unweave.types import UserError
+from unweave.use.tables import check_form
 
 SHOWN = 12
 """Latents that are named one by one."""
@@ -43,7 +43,7 @@ class Options:
     Args:
         folder: of pictures, those in folders inside it included; or whatever --data takes, such as photos:size=128.
         out: folder for everything; the folder's name and -unweave when None.
-        codes: the table of codes, .csv or .parquet; codes.csv in the folder for everything when None.
+        codes: the table of codes, .csv, .parquet or .npz; codes.csv in the folder for everything when None.
         minutes: how long it may take, roughly: models and steps follow from it.
         latents: D, the size of a code.
         method: beta-vae, devae or deft with pressures from the images, or another method with its published settings.

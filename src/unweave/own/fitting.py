@@ -15,7 +15,7 @@ from unweave.auto import LR, RULES, choose, fitted
 from unweave.data import Dataset, Folder, dataset
 from unweave.data.folder import pictures
 from unweave.data.part import Part
-from unweave.engine import Complete, Experiment, encode, from_json, vary
+from unweave.engine import Complete, Experiment, from_json, vary
 from unweave.engine.experiment import to_json
 from unweave.estimator import write_run
 from unweave.job import Terms, Training
@@ -24,7 +24,6 @@ from unweave.methods.base import scaled
 from unweave.metrics.rows import FEWEST
 from unweave.names import known
 from unweave.own.budget import MOST_MODELS, Budget, budget
-from unweave.own.codes import check_form, names_of, write_codes
 from unweave.own.trial import pace
 from unweave.report import Information, tell
 from unweave.report.latents import order
@@ -36,6 +35,8 @@ from unweave.sweep import perform
 from unweave.sweep.driver import Watcher, unwatched
 from unweave.sweep.select import score_udr
 from unweave.types import Adam, Codes, Gaussian, UserError
+from unweave.use import encode, write_codes
+from unweave.use.tables import check_form
 
 SHARE = 0.8
 """Of the time, what training may take: encoding, comparing and drawing follow it."""
@@ -149,7 +150,7 @@ class Fitting:
         """Choose a model, and write it, its codes and its page.
 
         Args:
-            codes: the table of codes; ``codes.csv`` beside the model when None.
+            codes: the table of codes (.csv, .parquet, .npz); ``codes.csv`` beside the model when None.
             device: where to encode.
             root: folder of data files.
             busy: told what is being done.
@@ -165,11 +166,9 @@ class Fitting:
         if done.get("model") != key:
             write_run(run, target)
             self._note(model=key)
-        kind, names = names_of(run.data)
         if done.get("codes") != [key, str(file)] or not file.is_file():
-            busy(f"encoding {len(names):,} images")
-            whole = encode(run.model, run.data, run.images, count=None, distortion=False)
-            write_codes(file, kind, names, whole.mean.float().numpy())
+            busy(f"encoding {run.data.rows:,} images")
+            write_codes(file, encode(run, run.data))
             self._note(codes=[key, str(file)])
         shown = load(target, device=device, root=root)
         some = shown.codes(SHOWN)
@@ -181,7 +180,7 @@ class Fitting:
             write_text(where, page(self._story(shown, some, agreement, key)))
             self._note(page=key)
         alive = order(Information(kl=kl))[0]
-        return Chosen(shown, agreement, kl, alive, target, file, where, len(names))
+        return Chosen(shown, agreement, kl, alive, target, file, where, run.data.rows)
 
     def _agreement(self, root: Path | None) -> dict[str, float]:
         """UDR of every model that was trained to its end; with one model there is nothing to compare."""

@@ -11,9 +11,9 @@ from typing import ClassVar
 from unweave.analysis.cost import Cost
 from unweave.engine import Complete, vary
 from unweave.engine.cpu import keep_memory
+from unweave.engine.place import place
 from unweave.engine.plan import plan
 from unweave.engine.step import Alone
-from unweave.engine.train import place
 from unweave.job import Job, Result, Told, once, quiet
 from unweave.job.base import Values
 from unweave.sweep import perform

@@ -104,9 +104,11 @@ def read_table(file: Path, latents: int) -> Table:
 
 
 def check_form(file: Path) -> None:
-    """Raises UserError unless a file's name ends as one of ``FORMS`` does."""
+    """Raises UserError unless a file's name ends as one of ``FORMS`` does, and for Parquet without what reads it."""
     if file.suffix not in FORMS:
         raise UserError(f"{file.name} ends in {file.suffix!r}{hint(file.suffix, FORMS)} (allowed: {', '.join(FORMS)})")
+    if file.suffix == ".parquet":
+        connect().close()
 
 
 def _parquet(first: str, names: Sequence[str], columns: Sequence[str], values: NDArray[Any]) -> bytes:
