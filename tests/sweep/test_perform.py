@@ -174,9 +174,19 @@ def test_the_time_left_follows_the_pace() -> None:
     for side in (1, 2, 3):
         progress.finish(Area(float(side)).key, side == 2)
     assert seen[-1].left == pytest.approx(60) and seen[-1][:3] == (4, 1, 10)
-    progress.at(0, 0.5, "halfway", jobs[Area(4.0).key].cost.seconds)
+    cost = jobs[Area(4.0).key].cost.seconds
+    progress.at(0, 1e-9, "begun", cost)
+    progress.at(0, 0.5, "halfway", cost)
     assert seen[-1].left == pytest.approx(5.5 * 30 / 3.5) and seen[-1].lines == ("halfway, 50%",)
+    progress.finish(Area(4.0).key, False)
     progress.idle(0)
+    clock[0] += 10
+    progress.at(1, 0.0, "given", cost)
+    progress.at(1, 0.6, "gone on with", cost)
+    assert seen[-1].left == pytest.approx(4.4 * 10), "what it was gone on with from says nothing about the pace"
+    progress.at(1, 0.8, "gone on with", cost)
+    assert seen[-1].left == pytest.approx(4.2 * 40 / 4.2)
+    progress.idle(1)
     progress.tell()
     assert seen[-1].lines == ()
 

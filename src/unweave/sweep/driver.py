@@ -128,7 +128,8 @@ class Progress:
         self.asked, self.told, self.clock = asked, told, clock
         self.left = {key: job.cost.seconds for key, job in asked.items()}
         self.done = self.failed = 0
-        self.worked = 0.0
+        self.worked = self.given = 0.0
+        """Estimated seconds of what is finished, and of what was there already when a worker took it up."""
         self.began: float | None = None
         self.lines: dict[int, tuple[float, str, float]] = {}
         """Worker -> share, line, the estimated seconds of its unit."""
@@ -138,7 +139,9 @@ class Progress:
         self.began = self.began or self.clock()
 
     def at(self, worker: int, share: float, line: str, cost: float) -> None:
-        """A worker is that far with what it does."""
+        """A worker is that far with what it does; its first word, after one step, says where it went on from."""
+        if share > 0 and self.lines.get(worker, (0.0,))[0] == 0:
+            self.given += share * cost
         self.lines[worker] = (share, line, cost)
         self.tell()
 
@@ -163,7 +166,7 @@ class Progress:
         lines = tuple(f"{line}, {share:.0%}" if cost else line for _, (share, line, cost) in sorted(self.lines.items()))
         running = sum(share * cost for share, _, cost in self.lines.values())
         spent = self.clock() - self.began if self.began is not None else 0.0
-        worked = self.worked + running
+        worked = self.worked + running - self.given
         left = None
         if worked > 0 and spent > 0:
             left = max(0.0, sum(self.left.values()) - running) * spent / worked
