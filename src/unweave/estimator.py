@@ -20,6 +20,7 @@ from unweave.data import Dataset, Folder, InMemory, dataset
 from unweave.data.in_memory import channel_axis
 from unweave.engine import Experiment, encode
 from unweave.engine.experiment import to_json
+from unweave.engine.place import home
 from unweave.methods import Method
 from unweave.names import known
 from unweave.networks import Body, set_precision
@@ -256,7 +257,7 @@ class Unweaver:
                 f"{width}, as trained on"
             )
         model = self.run_.model
-        opened = data.open(None, next(model.parameters()).device)
+        opened = data.open(None, home(next(model.parameters()).device))
         return encode(model, data, opened, count=None, distortion=distortion)
 
     def _data(self, images: Any, fitting: bool) -> Dataset:

@@ -11,7 +11,7 @@ from typing import ClassVar
 from unweave.analysis.cost import Cost
 from unweave.engine import Complete, vary
 from unweave.engine.cpu import keep_memory
-from unweave.engine.place import place
+from unweave.engine.place import home, place
 from unweave.engine.plan import plan
 from unweave.engine.step import Alone
 from unweave.job import Job, Result, Told, once, quiet
@@ -58,7 +58,7 @@ class Trial(Job):
     def _timed(self, root: Path | None, device: str | None) -> Values:
         where = place(device)
         keep_memory()
-        learner = Alone(self.experiment, self.experiment.data.open(root, where), where)
+        learner = Alone(self.experiment, self.experiment.data.open(root, home(where)), where)
         end = time.perf_counter() + self.seconds
         found: list[float] = []
         while time.perf_counter() < end or len(found) < FEW:
