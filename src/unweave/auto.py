@@ -15,12 +15,13 @@ from unweave.analysis import freezing_spectrum, linear_information, propose_pres
 from unweave.data import Dataset, Folder
 from unweave.data.folder import pictures
 from unweave.data.formats.anyfile import Broken, Look, image_of, size_of
+from unweave.engine import Experiment
 from unweave.engine.codes import nuisance
 from unweave.engine.noise import draw
 from unweave.methods import DEFT, METHODS, BetaVAE, DeVAE, Method
 from unweave.names import known
 from unweave.networks import MLP, Body
-from unweave.types import Draw, UserError
+from unweave.types import Adam, Draw, UserError
 
 LR, BATCH = 1e-3, 64
 """Adam's learning rate and images a step: what a dense network learns fastest with on a CPU."""
@@ -62,6 +63,23 @@ class Choice(NamedTuple):
     """The pressure at which information freezes, β_c; 0 where it was not asked for."""
     information: float
     """I(x; z) in nats at the lowest pressure of the curve; 0 where it was not asked for."""
+
+    def experiment(
+        self, data: Dataset, *, latents: int, steps: int, seed: int, lr: float = LR, precision: str | None = None
+    ) -> Experiment:
+        """A training of what was chosen."""
+        return Experiment(
+            self.method,
+            data,
+            network=self.network,
+            likelihood=self.likelihood,
+            latents=latents,
+            steps=steps,
+            batch=self.batch,
+            optimiser=Adam(lr=lr),
+            precision=precision,
+            seed=seed,
+        )
 
 
 def choose(

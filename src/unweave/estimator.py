@@ -15,10 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unweave.analysis import negative_elbo
 from unweave.auto import BATCH, LR, choose, fitted
 from unweave.data import Dataset, Folder, InMemory, dataset
 from unweave.data.in_memory import channel_axis
-from unweave.engine import Experiment, encode
+from unweave.engine import encode
 from unweave.engine.experiment import to_json
 from unweave.engine.place import home
 from unweave.methods import Method
@@ -26,7 +27,7 @@ from unweave.names import known
 from unweave.networks import Body, set_precision
 from unweave.run import Run, fit
 from unweave.store import Checkpoint, RunFolder, environment, now
-from unweave.types import Adam, Codes, Gaussian, UserError
+from unweave.types import Codes, UserError
 
 ROWS = 512
 """Codes decoded at a time."""
@@ -122,17 +123,8 @@ class Unweaver:
             batch=self.batch,
             seed=seed,
         )
-        experiment = Experiment(
-            chosen.method,
-            data,
-            network=chosen.network,
-            likelihood=chosen.likelihood,
-            latents=self.latents,
-            steps=self.steps,
-            batch=chosen.batch,
-            optimiser=Adam(lr=self.lr),
-            precision=self.precision,
-            seed=seed,
+        experiment = chosen.experiment(
+            data, latents=self.latents, steps=self.steps, seed=seed, lr=self.lr, precision=self.precision
         )
         run = fit(experiment, device=self.device, out=self.out)
         if run.failure is not None:
@@ -185,9 +177,7 @@ class Unweaver:
         codes = self._codes(images, distortion=True)
         if codes.logvar is None:
             raise UserError(f"score: the codes of {self.run_.experiment.method.name} have no widths, so there is no KL")
-        error = codes.distortion["bce" if self.run_.experiment.likelihood == "bernoulli" else "squared_error"]
-        rate = Gaussian(codes.mean.double(), codes.logvar.double()).kl().sum(1)
-        return -float((error.double() + rate).mean())
+        return -negative_elbo(codes, "bce" if self.run_.experiment.likelihood == "bernoulli" else "squared_error")
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> NDArray[Any]:
         """The names of the latents, ``z0`` …; ``input_features`` are compared with those that ``fit`` saw."""

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unweave.auto import LR, RULES, choose, fitted
+from unweave.auto import RULES, choose, fitted
 from unweave.data import Dataset, Folder, dataset
 from unweave.data.folder import pictures
 from unweave.data.part import Part
-from unweave.engine import Complete, Experiment, from_json, vary
+from unweave.engine import Complete, from_json, vary
 from unweave.engine.experiment import to_json
 from unweave.estimator import write_run
 from unweave.job import Terms, Training
@@ -34,7 +34,7 @@ from unweave.store import RunFolder, write_text
 from unweave.sweep import perform
 from unweave.sweep.driver import Watcher, unwatched
 from unweave.sweep.select import score_udr
-from unweave.types import Adam, Codes, Gaussian, UserError
+from unweave.types import Codes, Gaussian, UserError
 from unweave.use import encode, write_codes
 from unweave.use.tables import check_form
 
@@ -249,17 +249,7 @@ def begin(
         )
     busy("looking for pressures")
     chosen = choose(data, asked.method, latents=asked.latents, steps=asked.steps or 4000, seed=asked.seed, root=root)
-    one = Experiment(
-        chosen.method,
-        data,
-        network=chosen.network,
-        likelihood=chosen.likelihood,
-        latents=asked.latents,
-        steps=asked.steps or 4000,
-        batch=chosen.batch,
-        optimiser=Adam(lr=LR),
-        seed=asked.seed,
-    ).complete()
+    one = chosen.experiment(data, latents=asked.latents, steps=asked.steps or 4000, seed=asked.seed).complete()
     found, each = Budget(asked.seeds or 0, asked.steps or 0), 0.0
     if not (asked.seeds and asked.steps):
         busy("timing a few steps")
