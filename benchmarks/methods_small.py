@@ -26,11 +26,15 @@ from unweave.metrics.information import nmi
 from unweave.store import environment, machine
 from unweave.store.files import write_text
 
+FALLING = {"beta": 150.0, "end": 10.0, "schedule": "exp", "anneal_steps": 300_000}
+"""A pressure that falls over the whole run, so that factors come in one after the other."""
+NARROW = {"betas": (1.0, 12.0), "scale": 4.0}
+"""The narrow space weighs four times the wide one."""
 PRESSURES: dict[str, list[dict[str, Any]]] = {
-    "beta-vae": [{"beta": 2.0}, {"beta": 4.0}, {"beta": 8.0}, {"beta": 16.0}],
+    "beta-vae": [{"beta": 2.0}, {"beta": 4.0}, {"beta": 8.0}, {"beta": 16.0}, FALLING],
     "beta-tcvae": [{"beta": 4.0}, {"beta": 6.0}, {"beta": 12.0}],
     "factor-vae": [{"gamma": 6.4}, {"gamma": 20.0}, {"gamma": 40.0}],
-    "devae": [{"betas": (1.0, 10.0)}, {"betas": (1.0, 40.0)}, {"betas": (1.0, 10.0, 40.0)}],
+    "devae": [{"betas": (1.0, 10.0)}, {"betas": (1.0, 40.0)}, {"betas": (1.0, 10.0, 40.0)}, NARROW],
     "deft": [{}, {"betas": (70.0, 30.0, 12.0, 4.0)}, {"betas": (35.0, 15.0, 6.0, 2.0)}],
 }
 """Settings beside the published ones, tried where x and y are to come apart."""
