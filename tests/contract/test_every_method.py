@@ -59,7 +59,7 @@ def test_a_method_trains_stops_goes_on_and_is_scored(name: str, data: str, tmp_p
     assert len(run.terms["recon"]) == STEPS
     assert run.terms["recon"][-1] < run.terms["recon"][0]
 
-    scored = unweave(tmp_path, "score", "--json")
+    scored = unweave(tmp_path, "score", "last", "--json")
     out, told = scored.communicate(timeout=500)
     assert scored.returncode == 0, told
     scores = json.loads(out)["runs"][0]["scores"]
