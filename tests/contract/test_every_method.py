@@ -52,7 +52,7 @@ def test_a_method_trains_stops_goes_on_and_is_scored(name: str, data: str, tmp_p
     assert 0 < load(kept.parent).step < STEPS
 
     second = unweave(tmp_path, *words)
-    out, told = second.communicate(timeout=500)
+    out, told = second.communicate(timeout=1000)
     assert second.returncode == 0, told
     run = load(kept.parent)
     assert (run.step, run.failure) == (STEPS, None)
@@ -60,7 +60,7 @@ def test_a_method_trains_stops_goes_on_and_is_scored(name: str, data: str, tmp_p
     assert run.terms["recon"][-1] < run.terms["recon"][0]
 
     scored = unweave(tmp_path, "score", "last", "--json")
-    out, told = scored.communicate(timeout=500)
+    out, told = scored.communicate(timeout=1000)
     assert scored.returncode == 0, told
     scores = json.loads(out)["runs"][0]["scores"]
     assert {metric.label for metric in quick()} <= set(scores)
