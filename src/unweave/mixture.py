@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from unweave.types import Gaussian
 
 CHUNK = 1 << 23
 """Log-densities held at once (latents × samples × images); it moves numbers by rounding only."""
+
+
+def bench() -> torch.device:
+    """Where densities are summed: a GPU of NVIDIA's kind where there is one, which has float64 like the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 class Piece(NamedTuple):
@@ -21,7 +27,7 @@ class Piece(NamedTuple):
     which: int
     """Which of the sets."""
     log_probs: Tensor
-    """(samples, M) log q(z_S | x_m)."""
+    """(samples, M) log q(z_S | x_m), on the bench."""
 
 
 def pieces(z: Tensor, posteriors: Gaussian, sets: Sequence[tuple[int, ...]]) -> Iterator[Piece]:
@@ -35,13 +41,14 @@ def pieces(z: Tensor, posteriors: Gaussian, sets: Sequence[tuple[int, ...]]) -> 
         posteriors: q(z|x) of M images, with log-variances.
         sets: index tuples of latents S.
 
-    >>> import torch
     >>> q = Gaussian(torch.zeros(3, 2), torch.zeros(3, 2))
     >>> [(p.which, tuple(p.log_probs.shape)) for p in pieces(torch.zeros(5, 2), q, [(0,), (0, 1)])]
     [(0, (5, 3)), (1, (5, 3))]
     """
     assert posteriors.logvar is not None
-    each = Gaussian(posteriors.mean.mT[:, None, :].contiguous(), posteriors.logvar.mT[:, None, :].contiguous())
+    where = bench()
+    mean, logvar = (one.to(where).mT[:, None, :].contiguous() for one in (posteriors.mean, posteriors.logvar))
+    z, each = z.to(where), Gaussian(mean, logvar)
     step = max(1, CHUNK // posteriors.mean.numel())
     for place in range(0, len(z), step):
         some = slice(place, min(place + step, len(z)))

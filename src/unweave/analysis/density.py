@@ -154,7 +154,8 @@ class AggregatePosterior(Density):
         q, z = self.posteriors, self.draws().z
         found = torch.empty(len(sets), len(z), dtype=torch.float64)
         for piece in pieces(z, q, sets):
-            found[piece.which, piece.samples] = torch.logsumexp(piece.log_probs, -1) - math.log(len(q.mean))
+            log_q = torch.logsumexp(piece.log_probs, -1) - math.log(len(q.mean))
+            found[piece.which, piece.samples] = log_q.cpu()
         return found
 
     def entropies(self, sets: Sequence[Latents]) -> Tensor:

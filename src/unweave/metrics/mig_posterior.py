@@ -14,7 +14,7 @@ from unweave.metrics.blocks import Blocks, grouping
 from unweave.metrics.checks import at_least
 from unweave.metrics.gap import gaps
 from unweave.metrics.rows import Floats, Ints, generator, logvariances, sample, table
-from unweave.mixture import pieces
+from unweave.mixture import bench, pieces
 from unweave.references import CHEN_2018, CHEN_2022
 from unweave.types import Codes, Gaussian, Reference, Score
 
@@ -124,9 +124,11 @@ def information(
     numbers = np.stack([kind + start for kind, start in zip(kinds, starts, strict=False)], axis=1)
     member = torch.zeros(len(mean), int(starts[-1]), dtype=torch.float64)
     member[torch.arange(len(mean))[:, None], torch.from_numpy(numbers)] = 1.0
+    where = bench()
+    member = member.to(where)
     sizes = member.sum(0).log()
-    mine, own = torch.from_numpy(numbers[drawn]), torch.from_numpy(drawn)
-    summed = torch.zeros(len(sets), levels.shape[1], dtype=torch.float64)
+    mine, own = torch.from_numpy(numbers[drawn]).to(where), torch.from_numpy(drawn).to(where)
+    summed = torch.zeros(len(sets), levels.shape[1], dtype=torch.float64, device=where)
     with torch.no_grad():
         for piece in pieces(torch.from_numpy(z), posteriors, sets):
             log_probs, groups = piece.log_probs, mine[piece.samples]
@@ -138,5 +140,5 @@ def information(
             inside = torch.where(within > 0, within.log(), least) - sizes[groups]
             everywhere = weights.sum(-1, keepdim=True).log() - math.log(len(mean))
             summed[piece.which] += (inside - everywhere).sum(0)
-    found: Any = (summed / len(drawn)).numpy()
+    found: Any = (summed / len(drawn)).cpu().numpy()
     return np.maximum(found, 0.0)
