@@ -259,3 +259,38 @@ def test_other_images_than_those_trained_on_are_refused(images: NDArray[np.uint8
         model.transform(images[:, :8])
     with pytest.raises(unweave.UserError, match="codes of 3 latents; allowed: 2"):
         model.inverse_transform(np.zeros((4, 3)))
+
+
+def test_images_come_back_in_the_range_they_were_given_in(images: NDArray[np.uint8]) -> None:
+    for given, white in ((images, 255), (images.astype(np.uint16) * 257, 65535), (images / 255, 1.0)):
+        model = Unweaver(**TINY).fit(given)
+        back = model.inverse_transform(model.transform(given))
+        assert model.pixel_range_ == (0.0, white)
+        assert abs(back.mean() - given.mean()) < white / 4 and 0 <= back.min() <= back.max() <= white
+    model = Unweaver(**TINY).fit(images)
+    assert np.array_equal(model.transform(images / 255), model.transform(images)), "each by its own kind"
+
+
+def test_what_was_known_of_another_model_is_forgotten(images: NDArray[np.uint8], tmp_path: Path) -> None:
+    first = unweave.load(Unweaver(**TINY).fit(images).save(tmp_path / "model"))
+    assert first.folder is not None
+    first.folder.write("names", {"names": {"0": "smile"}})
+    first.folder.write("scores", {"step": first.step, "scores": {}})
+    Unweaver(**TINY).fit(images).save(tmp_path / "model")
+    assert unweave.load(tmp_path / "model").names == {"0": "smile"}, "the same model keeps its names"
+    Unweaver(**TINY, random_state=1).fit(images).save(tmp_path / "model")
+    assert unweave.load(tmp_path / "model").names == {} and not first.folder.read("scores")
+
+
+def test_a_folder_is_transformed_as_it_was_trained_on(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for place in range(6):
+        Image.fromarray(rng.integers(0, 256, (16, 40), np.uint8)).save(tmp_path / f"{place}.png")
+    model = Unweaver(**TINY).fit(f"{tmp_path}:fit=pad")
+    assert np.array_equal(model.transform(tmp_path), model.transform(f"{tmp_path}:fit=pad"))
+
+
+def test_ranges_and_kinds_that_numpy_has_no_word_for(images: NDArray[np.uint8]) -> None:
+    range_ = np.array([0.0, 255.0])
+    assert np.array_equal(codes(images.astype(float), pixel_range=range_), codes(images))
+    assert codes(torch.from_numpy(images / 255).bfloat16()).shape == (len(images), 2)

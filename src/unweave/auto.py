@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import prod
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from unweave.analysis import freezing_spectrum, linear_information, propose_pres
 from unweave.data import Dataset, Folder
 from unweave.data.folder import pictures
 from unweave.data.formats.anyfile import Broken, Look, image_of, size_of
+from unweave.data.part import Part
 from unweave.engine import Experiment
 from unweave.engine.codes import nuisance
 from unweave.engine.noise import draw
@@ -192,8 +193,9 @@ def some(data: Dataset, count: int, seed: int = 0, root: Path | None = None) -> 
     return images.batch(rows, nuisance(images, rows, seed, "looked at"))
 
 
-def fitted(folder: Folder) -> Folder:
-    """A folder with the size and the channels that its pictures ask for, where they are still the usual ones.
+def fitted(data: Dataset) -> Dataset:
+    """A folder, or a part of one, with the size and the channels that its pictures ask for, where they are still the
+    usual ones (a size of 64 is one: nobody can tell whether it was asked for); other data as they are.
 
     Up to ``SEEN`` pictures are looked at, evenly over the folder: the size is the median of their shorter sides, at
     most 64 pixels, and they are grey when none of them has a colour.
@@ -208,7 +210,12 @@ def fitted(folder: Folder) -> Folder:
     >>> fitted(Folder(place)).shape
     (1, 28, 28)
     """
-    plain = Folder(folder.path)
+    if isinstance(data, Part):
+        of: dict[str, Any] = {"of": fitted(data.of)}
+        return replace(data, **of)
+    if not isinstance(data, Folder):
+        return data
+    folder, plain = data, Folder(data.path)
     names = pictures(folder.path).names
     step = max(1, len(names) // SEEN)
     sides, coloured = [], False

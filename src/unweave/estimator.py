@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,8 +16,10 @@ from torch import Tensor
 
 from unweave.analysis import negative_elbo
 from unweave.auto import BATCH, LR, choose, fitted
-from unweave.data import Dataset, Folder, InMemory, dataset
-from unweave.data.in_memory import channel_axis
+from unweave.data import Dataset, InMemory, dataset
+from unweave.data.elsewhere import fitting as alike
+from unweave.data.elsewhere import own_fit
+from unweave.data.in_memory import as_array, channel_axis
 from unweave.engine import encode
 from unweave.engine.experiment import to_json
 from unweave.engine.place import home
@@ -26,7 +27,7 @@ from unweave.methods import Method
 from unweave.names import known
 from unweave.networks import Body, set_precision
 from unweave.run import Run, fit
-from unweave.store import Checkpoint, RunFolder, environment, now
+from unweave.store import Checkpoint, RunFolder, StoreError, environment, now
 from unweave.types import Codes, UserError
 
 ROWS = 512
@@ -65,7 +66,7 @@ class Unweaver:
         method_: the method with its pressures.
         n_features_in_: numbers in an image.
         image_shape_: (H, W, C).
-        pixel_range_: what was black and what was white.
+        pixel_range_: what was black and what was white: 0 and 255 in bytes, 0 and 65,535 in 16 bits.
 
     Raises:
         UserError: a ``ValueError``, from ``fit`` and not from the constructor: images or settings of another kind.
@@ -149,8 +150,8 @@ class Unweaver:
         return self.fit(images, y).transform(images)
 
     def inverse_transform(self, codes: Any) -> NDArray[Any]:
-        """(N, D) codes -> images in the form and in the range of those that ``fit`` was given; of a folder or a data
-        set (N, H, W, C) from 0 to 1."""
+        """(N, D) codes -> images, real numbers in the form and the range (``pixel_range_``) of those that ``fit`` was
+        given: 0 to 255 for bytes; of a folder or a data set (N, H, W, C) from 0 to 1."""
         self._check_fitted()
         from sklearn.utils.validation import check_array
 
@@ -253,32 +254,32 @@ class Unweaver:
     def _data(self, images: Any, fitting: bool) -> Dataset:
         """The images as a data set; ``fitting`` notes what they are like, else they are compared with that."""
         if isinstance(images, str | Path | Dataset):
-            data = dataset(images)
-            if isinstance(data, Folder):
-                data = fitted(data) if fitting else self._like(data)
+            data = fitted(dataset(images)) if fitting else self._like(dataset(images))
             if fitting:
-                self.n_features_in_, self._layout, self.pixel_range_ = math.prod(data.shape), "last", (0.0, 1.0)
+                self.n_features_in_, self._layout = math.prod(data.shape), "last"
+                self._reads = self.pixel_range_ = (0.0, 1.0)
             return data
         array, layout = self._array(images, fitting)
         if fitting:
-            self._layout, self.pixel_range_ = layout, self._range(array)
+            self._layout, self._reads = layout, self._range(array)
+            self.pixel_range_ = self._reads if self._reads != (0.0, 1.0) else _ends(str(array.dtype))
         try:
-            return InMemory.of(array, *self.pixel_range_)
+            return InMemory.of(array, *self._reads)
         except UserError as error:
-            hint = "" if self.pixel_range == "data" else " (pixel_range='data' takes any numbers)"
+            hint = "" if isinstance(self.pixel_range, str) else " (pixel_range='data' takes any numbers)"
             raise UserError(f"{error}{hint}") from None
 
-    def _like(self, folder: Folder) -> Folder:
-        """A folder whose pictures are brought to the size and the channels of those that were trained on."""
-        height, _, channels = self.image_shape_
-        return replace(folder, size=height, grey=channels == 1)
+    def _like(self, data: Dataset) -> Dataset:
+        """Pictures brought to the size, the channels and the fit of those that were trained on."""
+        height, width, channels = self.image_shape_
+        return alike(data, (channels, height, width), own_fit(self.run_.experiment.data) or "crop")
 
     def _array(self, images: Any, fitting: bool) -> tuple[NDArray[Any] | Tensor, str]:
         """An array of images, and how it was laid out: ``flat``, ``plain``, channels ``last`` or ``first``."""
         from sklearn.utils.validation import check_array, validate_data
 
         first = isinstance(images, Tensor)
-        given = images.detach().cpu().numpy() if isinstance(images, Tensor) else images
+        given = as_array(images) if isinstance(images, Tensor) else images
         axes = getattr(given, "ndim", None) or np.asarray(given).ndim
         if axes in (3, 4):
             array = check_array(given, allow_nd=True, dtype="numeric", ensure_2d=False, ensure_min_samples=1 + fitting)
@@ -298,7 +299,7 @@ class Unweaver:
         return array.reshape(len(array), *shape), "flat"
 
     def _range(self, array: NDArray[Any] | Tensor) -> tuple[float, float]:
-        if self.pixel_range == "data":
+        if isinstance(self.pixel_range, str) and self.pixel_range == "data":
             low, high = float(array.min()), float(array.max())
             return low, high if high > low else low + 1.0
         given: Any = self.pixel_range
@@ -334,7 +335,8 @@ class Unweaver:
 
 
 def write_run(run: Run, path: Path) -> Path:
-    """A run as a folder that ``load`` reads, without what only its training would need.
+    """A run as a folder that ``load`` reads, without what only its training would need. What the folder held about
+    another model, its scores and the names of its latents, is removed.
 
     Raises:
         StoreError: the disk refuses, or another process writes there.
@@ -349,6 +351,12 @@ def write_run(run: Run, path: Path) -> Path:
     one, folder = run.experiment, RunFolder(path)
     tensors = {f"model/{name}": value.detach().cpu().clone() for name, value in run.model.named_parameters()}
     with folder.lock():
+        try:
+            before = folder.read("experiment").get("key")
+        except StoreError:  # what is damaged is replaced
+            before = None
+        if before != one.key:
+            folder.forget()
         folder.put(
             trace={"step": run.steps, **run.terms},
             checkpoint=Checkpoint(run.step, tensors, tuple(run.terms), one.key),
@@ -361,6 +369,12 @@ def write_run(run: Run, path: Path) -> Path:
 
 def _parameters(kind: type) -> list[str]:
     return [name for name in inspect.signature(kind).parameters if name != "self"]
+
+
+def _ends(dtype: str) -> tuple[float, float]:
+    """What is black and what is white in arrays of a kind."""
+    kind = dtype.removeprefix("torch.")
+    return 0.0, 65535.0 if kind == "uint16" else 255.0 if "int" in kind else 1.0
 
 
 def _as_given(images: NDArray[Any], layout: str) -> NDArray[Any]:

@@ -20,7 +20,7 @@ from unweave.engine.train import restore_model
 from unweave.methods import Method
 from unweave.metrics import METRICS, Metric, applicable, ceiling, floor, quick
 from unweave.names import known
-from unweave.shared import SharedFolder, is_shared, unpack
+from unweave.shared import SharedFolder, is_both, is_shared, unpack
 from unweave.store import RunFolder, StoreError, now
 from unweave.types import Codes, Score, UserError
 
@@ -296,6 +296,8 @@ def load(path: Path | str, *, root: Path | str | None = None, device: str | torc
         UserError: neither there, or a checkpoint that is damaged, from a newer version or of another experiment.
     """
     folder = RunFolder(path)
+    if is_both(path):
+        raise UserError(f"{path} holds a run and a shared model; allowed: one of them, so move the other away")
     if is_shared(path):
         found = unpack(SharedFolder(path), place(device))
         scores = _scores(folder, found.step)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -310,3 +312,10 @@ def test_broken_files_give_a_reason_or_an_image(place: Path, kind: str, monkeypa
     tracemalloc.stop()
     assert good > 20 and bad > 20
     assert peak < 32 << 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+def test_a_name_that_no_table_can_hold_is_told_before_anything_starts(place: Path) -> None:
+    Path(os.fsdecode(os.fsencode(place) + b"/caf\xe9.png")).write_bytes(b"picture")
+    with pytest.raises(UserError, match=r"the name caf.udce9.png is not UTF-8"):
+        Folder(place).open()

@@ -67,6 +67,8 @@ def test_every_command_in_order(
             said[command] = out
     assert len(visited) == 2 and all("<title>" in page for page in visited)
     assert len(list(Path("runs").glob("*/report.html"))) == 2 and list(Path("runs").glob("*/explorer.html"))
+    own = [one for one in Path("runs").glob("*/experiment.json") if '"folder"' in one.read_text(encoding="utf-8")]
+    assert len(own) == 1, "the training in Python is the one of the command before it"
     results = next(out for command, out in said.items() if command.startswith("unweave results"))
     assert results.count("done") == 6
     assert len(Path("more.csv").read_text(encoding="utf-8").splitlines()) == 401

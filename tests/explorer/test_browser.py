@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from unweave.explorer import Exhibit, Server, static_page
+import unweave
+from unweave.explorer import App, Exhibit, Server, static_page
 from unweave.report import tell
 from unweave.report.page import page as report_page
 from unweave.run import load
@@ -277,6 +280,31 @@ def test_spaces_blocks_and_two_runs_side_by_side(chrome: Any, server: Server) ->
     assert page.locator(".panel").count() == 1
     visit.wrong = [one for one in visit.wrong if "about:blank" not in one]
     visit.good()
+
+
+def test_runs_on_other_data_beside_each_other(chrome: Any, exhibits: list[Exhibit]) -> None:
+    own = unweave.InMemory.of(np.random.default_rng(0).integers(0, 256, (20, 64, 64), np.uint8))
+    other = unweave.fit("vae", own, steps=2, batch=4, latents=3, network=unweave.MLP((8,)))
+    with Server(App([exhibits[0], Exhibit(other, images=20)])) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        visit = Visit(chrome, server, DESKTOP)
+        page = visit.page
+        visit.press("Compare side by side")
+        visit.wait("document.querySelectorAll('.drawn canvas').length === 2 && !document.querySelector('[aria-busy]')")
+        right = page.locator(".panel").nth(1)
+        assert right.get_by_label("Run").input_value() == "1"
+        visit.changes(lambda: visit.press("Random image", 0), 1)
+        assert right.locator(".origin").inner_text().endswith("of the data set of the other run")
+        assert right.locator(".trouble").inner_text() == ""
+        visit.press("Compare side by side")
+        page.get_by_label("Run").select_option("1")
+        visit.wait("document.querySelector('.panel').getAttribute('aria-label').startsWith('vae')")
+        visit.wait("document.querySelector('.origin').innerText.includes('other run')")
+        visit.wait("!location.hash.includes('row=')")
+        visit.good()
+        server.shutdown()
+        thread.join()
 
 
 @each_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 from pathlib import Path
@@ -163,7 +164,9 @@ def test_names_are_kept_and_taken_away(folders: list[Path], exhibits: list[Exhib
     assert exhibits[1].name([2], "") == {"0 1": "where it is"}
 
 
-@pytest.mark.parametrize("unit, name", [([4], "a"), ([0, 2], "a"), ([], "a"), ([0], "a" * 61), (["0"], "a")])
+@pytest.mark.parametrize(
+    "unit, name", [([4], "a"), ([0, 2], "a"), ([], "a"), ([0], "a" * 61), (["0"], "a"), ([0.0], "a"), ([False], "a")]
+)
 def test_names_that_cannot_be_given(exhibits: list[Exhibit], unit: list[int], name: str) -> None:
     with pytest.raises(UserError, match="allowed"):
         exhibits[1].name(unit, name)
@@ -217,3 +220,24 @@ def test_without_the_data_there_is_still_the_prior(exhibits: list[Exhibit], monk
     assert len(space["units"]) == 4 and all(unit["alive"] for unit in space["units"])
     assert one.decode([one.sample(0)], 0).shape == (1, 64, 64, 1)
     assert "Nothing is known" in one.tables(0)
+
+
+def test_many_pictures_are_decoded_a_few_at_a_time(exhibits: list[Exhibit], monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = np.random.default_rng(0).standard_normal((7, 4)).tolist()
+    whole = exhibits[0].decode(codes, 0)
+    monkeypatch.setattr("unweave.explorer.exhibit.MOST", 2 * 64 * 64)
+    assert np.array_equal(exhibits[0].decode(codes, 0), whole)
+    monkeypatch.setattr("unweave.explorer.exhibit.WHOLE", 6 * 64 * 64)
+    with pytest.raises(UserError, match="allowed are 1 to 6 lists"):
+        exhibits[0].decode(codes, 0)
+
+
+def test_images_that_were_in_memory_are_no_rows_elsewhere() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 12, 12), np.uint8)
+    data = unweave.InMemory.of(images)
+    run = unweave.fit("vae", data, steps=2, batch=4, latents=2, network=unweave.MLP((8,)))
+    assert Exhibit(run).about()["rows"] == 20
+    del data
+    run.experiment = dataclasses.replace(run.experiment, data=dataclasses.replace(run.data, digest="gone"))
+    run._images = None
+    assert Exhibit(run).about()["rows"] == 0

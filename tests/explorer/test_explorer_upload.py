@@ -115,3 +115,15 @@ def test_colours_transparency_and_other_shapes() -> None:
     assert picture_of(file(halves()), (2, 8, 8)).shape == (8, 8, 2)
     deep = Image.fromarray(np.full((16, 16), 65535, np.uint16))
     assert picture_of(file(deep), GREY)[0, 0, 0] == 255
+
+
+def test_a_photograph_with_a_preview_is_one_picture() -> None:
+    photograph = file(halves(), "MPO", save_all=True, append_images=[halves(4, 4)])
+    image = picture_of(photograph, GREY)
+    assert image[4, 1, 0] < 40 and image[4, 6, 0] > 215
+
+
+def test_what_is_no_square_is_made_to_fit_as_the_models_own_were() -> None:
+    assert picture_of(file(halves(48, 16)), GREY, "pad")[0].max() == 0
+    whole = picture_of(file(halves(48, 16)), GREY, "stretch")
+    assert whole[4, 2, 0] < 40 and whole[4, 5, 0] > 215

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from unweave import own
+from unweave.cli import main
 from unweave.own import Asked, begin
 from unweave.own.budget import MOST_MODELS, budget
 from unweave.run import load
@@ -188,3 +191,38 @@ def test_killed_and_given_again_it_goes_on_to_the_same_bits(tmp_path: Path) -> N
     whole = done(Asked(str(photos), latents=2, seeds=2, steps=150), tmp_path / "whole")
     assert whole.run.experiment.key == document["key"]
     assert table(whole.codes) == table(Path(document["codes"]))
+
+
+def test_a_model_that_was_moved_is_written_again(tmp_path: Path) -> None:
+    sprites(tmp_path / "photos", 40, side=12)
+    asked = Asked(str(tmp_path / "photos"), latents=2, seeds=1, steps=4)
+    first = done(asked, tmp_path / "out")
+    first.model.rename(tmp_path / "mine")
+    again = done(asked, tmp_path / "out")
+    assert again.model.is_dir() and again.run.experiment.key == first.run.experiment.key
+
+
+def test_the_same_folder_in_other_words_goes_on(tmp_path: Path) -> None:
+    sprites(tmp_path / "photos", 30, side=12)
+    asked = Asked(f"{tmp_path}/photos", latents=2, seeds=1, steps=4)
+    assert begin(asked, tmp_path / "out", workers=0, busy=quiet).fresh
+    assert not begin(replace(asked, data=f"{tmp_path}/photos/"), tmp_path / "out", workers=0, busy=quiet).fresh
+    sprites(tmp_path / "others", 30, side=12)
+    with pytest.raises(UserError, match="holds a fit with data"):
+        begin(replace(asked, data=f"{tmp_path}/others"), tmp_path / "out", workers=0, busy=quiet)
+
+
+def test_the_pages_command_makes_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sprites(Path("photos"), 40, side=12)
+    asked = Asked("photos", method="vae", latents=2, seeds=1, steps=4)
+    found = done(asked, Path("out"))
+    command = "unweave fit photos --method vae --latents 2 --seeds 1 --steps 4 --out out"
+    assert command in found.page.read_text(encoding="utf-8")
+    assert main(shlex.split(command)[1:]) == 0
+    assert done(asked, Path("out")).run.experiment.key == found.run.experiment.key
+
+
+def test_a_part_of_a_folder_is_made_to_fit_too(tmp_path: Path) -> None:
+    sprites(tmp_path / "photos", 60, side=16)
+    assert own.looked_at(f"{tmp_path}/photos:train").shape == (1, 16, 16)

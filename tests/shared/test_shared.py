@@ -24,6 +24,7 @@ from unweave.engine import to_json
 from unweave.engine.experiment import Experiment
 from unweave.explorer import Exhibit
 from unweave.methods import METHODS, BetaVAE, FactorVAE
+from unweave.report import tell
 from unweave.run import Run, load
 from unweave.shared import CARD, CONFIG, FILES, WEIGHTS, SharedFolder, is_shared
 from unweave.shared import model as module
@@ -440,3 +441,25 @@ def test_the_key_of_the_run_is_told(tmp_path: Path) -> None:
 def _rest(run: Run) -> dict[str, Any]:
     names = ("network", "likelihood", "latents", "steps", "batch", "optimiser", "precision", "seed")
     return {name: getattr(run.experiment, name) for name in names}
+
+
+def test_another_librarys_model_is_left_alone(tmp_path: Path) -> None:
+    files = {"config.json": '{"model_type": "bert"}', "model.safetensors": "theirs", "scores.json": "{}"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=r"holds other files"):
+        save(small(), tmp_path)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == files
+
+
+def test_what_a_training_leaves_is_not_read_in_a_shared_folder(model: Path) -> None:
+    (model / "status.json").write_text('{"seconds_per_step": "x"}')
+    (model / "environment.json").write_text('{"machine": "a stranger\'s"}')
+    story = tell(load(model))
+    assert "a stranger's" not in json.dumps(story.environment)
+
+
+def test_a_folder_that_is_both_is_refused(model: Path) -> None:
+    (model / "experiment.json").write_text("{}")
+    with pytest.raises(UserError, match=r"holds a run and a shared model"):
+        load(model)

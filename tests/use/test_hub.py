@@ -188,3 +188,10 @@ def test_the_stand_in_stores_what_it_is_sent(hub: Hub, run: Run) -> None:
     push(run, "me/tilt")
     (kept,) = hub.objects
     assert hashlib.sha256(hub.objects[kept]).hexdigest() == kept
+
+
+def test_a_runs_folder_is_sent_as_a_model(hub: Hub, tmp_path: Path) -> None:
+    run = small(out=tmp_path)
+    assert run.folder is not None
+    assert push(run.folder.path, "me/own").files == (CONFIG, WEIGHTS, CARD)
+    assert load(pull("me/own", tmp_path / "here").folder).step == run.step

@@ -298,3 +298,24 @@ def test_pictures_are_written(run: Run, tmp_path: Path) -> None:
 
 def test_the_public_names() -> None:
     assert unweave.encode is encode and unweave.edit is edit and unweave.decode is decode
+
+
+def test_rows_of_an_array_are_those_of_its_file(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 64, 64), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    levels = rng.permutation(12)
+    lines = [f"{row},{level // 4},{level % 4}" for row, level in enumerate(levels)]
+    (tmp_path / "factors.csv").write_text("row,a,b\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    found = encode(run, f"{tmp_path}/images.npy:labels=factors.csv")
+    assert not found.files and list(map(int, found.names)) == np.argsort(levels).tolist()
+    wanted = encode(run, images[np.argsort(levels)][..., None]).codes.mean
+    assert torch.allclose(found.codes.mean, wanted, atol=1e-6)
+
+
+def test_a_table_that_a_spreadsheet_wrote(colour: Run, tmp_path: Path) -> None:
+    write_codes(tmp_path / "codes.csv", encode(colour, str(colour.data.path)))  # type: ignore[attr-defined]
+    text = (tmp_path / "codes.csv").read_text(encoding="utf-8")
+    (tmp_path / "codes.csv").write_text(text, encoding="utf-8-sig")
+    found = read_table(tmp_path / "codes.csv", 3)
+    assert found.files and found.names[0] == "a/1.png"

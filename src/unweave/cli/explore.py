@@ -87,7 +87,7 @@ def serve(console: Console, options: Options) -> Server:
         raise UserError(f"images = {options.images}; allowed: 100 to 1,000,000")
     if not 0 <= options.port <= 65535:
         raise UserError(f"port = {options.port}; allowed: 0 to 65535")
-    folders = find_all(options.runs, options.out) if options.runs else []
+    folders = find_all(options.runs, options.out, "--out") if options.runs else []
     if len(folders) > MOST:
         raise UserError(f"{len(folders)} runs; allowed: {MOST} on one page")
     opened = [Exhibit(load(f, root=options.data_root, device=options.device), options.images) for f in folders]

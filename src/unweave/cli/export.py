@@ -67,7 +67,7 @@ def run(argv: Sequence[str]) -> int:
     images(options.images)
     if options.seed < 0:
         raise UserError(f"seed = {options.seed}; allowed: 0 or more")
-    folder = find_all([options.run] if options.run else [], options.out)[0]
+    folder = find_all([options.run] if options.run else [], options.out, "--out")[0]
     target = options.to or folder / "explorer.html"
     unwritable = target.is_dir() or not target.parent.is_dir() or not os.access(target.parent, os.W_OK)
     if options.html and unwritable:

@@ -12,19 +12,25 @@ from unweave.shared import is_shared
 from unweave.types import UserError
 
 
-def find(word: str, out: Path) -> Path:
+def find(word: str, out: Path, option: str = "--runs") -> Path:
     """The folder of a run from its path, the first letters of its key, or ``last``: the one written to last; or the
-    path of a shared model.
+    path of a shared model, or of what ``unweave fit`` has written, which is its model.
+
+    Args:
+        word: what somebody typed.
+        out: the folder of run folders.
+        option: what names another such folder.
 
     Raises:
         UserError: no such run, or several keys that begin like this.
     """
-    if word != "last" and ((Path(word) / "experiment.json").is_file() or is_shared(word)):
-        return Path(word)
+    for place in (Path(word), Path(word) / "model") if word != "last" else ():
+        if (place / "experiment.json").is_file() or is_shared(place):
+            return place
     there = folders(out)
     if not there:
         what = f"{word!r} is no run and " if word != "last" else ""
-        raise UserError(f"{what}{out} holds no runs; train one first, or name another folder with --out")
+        raise UserError(f"{what}{out} holds no runs; train one first, or name another folder with {option}")
     if word == "last":
         return max(there, key=_written)
     found = [folder for folder in there if folder.name.startswith(word)]
@@ -38,11 +44,11 @@ def find(word: str, out: Path) -> Path:
     raise UserError(f"no run {word!r}{meant} (allowed: a run's folder, last, or the first letters of {shown})")
 
 
-def find_all(given: Sequence[str], out: Path) -> list[Path]:
+def find_all(given: Sequence[str], out: Path, option: str = "--runs") -> list[Path]:
     """The folders of several runs, each once. Raises UserError when none are named."""
     if not given:
         raise UserError("no run named; allowed: a run's folder, the first letters of its key, or last")
-    return list(dict.fromkeys(find(word, out) for word in given))
+    return list(dict.fromkeys(find(word, out, option) for word in given))
 
 
 def images(given: str) -> int | None:

@@ -72,7 +72,7 @@ def run(argv: Sequence[str]) -> int:
         raise UserError(f"seed = {options.seed}; allowed: 0 or more")
     if options.codes is not None or options.factors is not None:
         return _arrays(console, options, chosen, count)
-    folders = find_all(options.runs, options.out)
+    folders = find_all(options.runs, options.out, "--out")
     opened = [load(folder, root=options.data_root, device=options.device) for folder in folders]
     for one in opened:
         _refuse(one, chosen, bool(options.metrics), options.space)

@@ -164,6 +164,10 @@ class Dataset(ABC):
         """The published file that ``open`` would read, if there is one under ``root``."""
         return find_file(root, self.files, self.name)
 
+    def present(self, root: Path | None = None) -> bool:
+        """Whether there are images to open: drawn ones, or files that are found."""
+        return not self.needs_files or self.find(root) is not None
+
     def describe(self, root: Path | None = None) -> dict[str, Any]:
         """What there is to know before opening: a row of ``unweave data list``."""
         found = self.find(root)

@@ -112,7 +112,7 @@ class Folder(Dataset):
         if self.labels is None:
             return tuple(names)
         factors, levels = self._labelled(listing, cache)
-        order = in_order(Table(cache.images, levels), factors)
+        order = in_order(levels, factors)
         return tuple(names if order is None else [names[place] for place in order])
 
     def find(self, root: Path | None = None) -> Path | None:
@@ -142,7 +142,7 @@ class Folder(Dataset):
         source = f"{self.path}, {len(cache.images):,} pictures{left}"
         table = shared(files, (self, "folder"), make)
         factors = self.factors
-        order = None if factors is None else in_order(table, factors)
+        order = in_order(table.levels, factors)
         return StoredImages(table, factors, source, torch.device(device), order)
 
     def check(self, root: Path | None = None) -> list[str]:
@@ -191,7 +191,7 @@ def pictures(path: Path) -> Listing:
     """The picture files under a folder; links to folders are not followed.
 
     Raises:
-        UserError: no folder, none that may be read, or no pictures in it.
+        UserError: no folder, none that may be read, no pictures in it, or a name that no table of codes can hold.
     """
     if not path.is_dir():
         raise UserError(f"{path}: {'no folder' if path.exists() else 'no such folder'}; allowed: a folder of pictures")
@@ -216,6 +216,12 @@ def pictures(path: Path) -> Listing:
             raise UserError(f"{path}: more than {MOST:,} pictures; allowed: a folder inside it")
     if not found:
         raise UserError(f"{path}: no pictures in it; allowed: files ending in {', '.join(SUFFIXES)}")
+    for name, _ in found:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = name.encode(errors="backslashreplace").decode()
+            raise UserError(f"{path}: the name {shown} is not UTF-8; allowed: UTF-8, so rename it") from None
     found.sort()
     return Listing(tuple(name for name, _ in found), tuple(state for _, state in found))
 

@@ -85,6 +85,16 @@ class HuggingFace(Dataset):
         """Number of pictures that can be used; known when they have been decoded, which is done now if need be."""
         return len(self._decoded().images)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The table's row of each image: broken pictures that are left out are counted."""
+        cache = self._decoded()
+        broken = _broken(cache)
+        whole = [str(row) for row in range(len(cache.images) + len(broken)) if row not in broken]
+        factors, levels = self._labelled(cache) if self.labels else (None, None)
+        order = in_order(levels, factors)
+        return tuple(whole if order is None else [whole[place] for place in order])
+
     def find(self, root: Path | None = None) -> Path | None:
         """The folder or file, if it is there."""
         return self.path if self.path.exists() else None
@@ -105,7 +115,7 @@ class HuggingFace(Dataset):
         cache = self._decoded()
         factors, levels = self._labelled(cache) if self.labels else (None, None)
         table = shared([cache.folder / "images.npy"], self, lambda: Table(cache.images, levels))
-        order = None if factors is None else in_order(table, factors)
+        order = in_order(levels, factors)
         left = f", {len(cache.notes)} broken pictures left out" if cache.notes else ""
         source = f"{self.path}, {len(cache.images):,} pictures{left}"
         return StoredImages(table, factors, source, torch.device(device), order)
@@ -158,7 +168,7 @@ class HuggingFace(Dataset):
 
     def _labelled(self, cache: Cache) -> tuple[Factors, NDArray[np.int64]]:
         table = opened(self.path, self.split)
-        broken = {int(note.split()[1].rstrip(":")) - 1 for note in cache.notes}
+        broken = _broken(cache)
         sizes, levels = [], []
         for name in self.labels:
             values = table[known(name, table.column_names, "column")]
@@ -167,6 +177,11 @@ class HuggingFace(Dataset):
             sizes.append(size)
             levels.append(one)
         return Factors(self.labels, tuple(sizes)), np.stack(levels, axis=1)
+
+
+def _broken(cache: Cache) -> set[int]:
+    """The table's rows whose pictures are left out."""
+    return {int(note.split()[1].rstrip(":")) - 1 for note in cache.notes}
 
 
 def opened(path: Path, split: str | None) -> Any:

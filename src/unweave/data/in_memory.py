@@ -89,15 +89,23 @@ class InMemory(Dataset):
         """N."""
         return self.count
 
+    def present(self, root: Path | None = None) -> bool:
+        """Whether a program holds these images: this one."""
+        return self._kept() is not None
+
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""
-        table = getattr(self, "_table", None) or _held.get(self.digest)
+        table = self._kept()
         if table is None:
             raise UserError(
                 f"these {self.count:,} images were in the memory of the program that trained on them, and are kept "
                 "nowhere; allowed: encoding and decoding other images, or training on a folder or a file"
             )
         return StoredImages(table, None, f"{self.count:,} images in memory", torch.device(device))
+
+    def _kept(self) -> Table | None:
+        found: Table | None = getattr(self, "_table", None) or _held.get(self.digest)
+        return found
 
     def __getstate__(self) -> dict[str, Any]:
         """The description alone: images do not travel with it."""
@@ -128,7 +136,7 @@ def as_bytes(images: NDArray[Any] | Tensor, low: float = 0.0, high: float = 1.0)
     ((2, 8, 8, 3), [0, 128, 255])
     """
     first = isinstance(images, Tensor)
-    array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
+    array = as_array(images) if isinstance(images, Tensor) else np.asarray(images)
     axis = channel_axis(array.shape, first)
     array = array[..., None] if axis is None else np.moveaxis(array, axis, -1)
     if not low < high:
@@ -139,6 +147,12 @@ def as_bytes(images: NDArray[Any] | Tensor, low: float = 0.0, high: float = 1.0)
         some = slice(start, start + step)
         found[some] = _bytes(array[some], low, high)
     return found
+
+
+def as_array(images: Tensor) -> NDArray[Any]:
+    """A tensor as an array; NumPy has no bfloat16."""
+    here = images.detach().cpu()
+    return (here.float() if here.dtype == torch.bfloat16 else here).numpy()
 
 
 def channel_axis(shape: tuple[int, ...], first: bool = False) -> int | None:

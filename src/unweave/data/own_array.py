@@ -88,6 +88,12 @@ class ArrayFile(Dataset):
         """N."""
         return self._claim().shape[0]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The file's row of each image: not 0, 1, 2 … where there is one image for every combination of levels."""
+        order = None if self.labels is None else in_order(self._labelled()[1], self._labelled()[0])
+        return tuple(map(str, range(self.rows) if order is None else order))
+
     def find(self, root: Path | None = None) -> Path | None:
         """The file, if it is there."""
         return self.path if self.path.is_file() else None
@@ -109,7 +115,7 @@ class ArrayFile(Dataset):
             return Table(whole if whole.ndim == 4 else whole[..., None], levels)
 
         table = shared([self.path, *([] if self.labels is None else [self.labels])], self, make)
-        order = None if factors is None else in_order(table, factors)
+        order = in_order(levels, factors)
         return StoredImages(table, factors, f"{self.path}, {self.rows:,} images", torch.device(device), order)
 
     def check(self, root: Path | None = None) -> list[str]:

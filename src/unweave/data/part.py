@@ -70,6 +70,10 @@ class Part(Dataset):
         """The file of the whole set."""
         return self.of.find(root)
 
+    def present(self, root: Path | None = None) -> bool:
+        """Whether the whole set's images can be opened."""
+        return self.of.present(root)
+
     def prepare(self, root: Path | None = None, tell: Callable[[str], None] | None = None) -> Path | None:
         """Prepares the whole set."""
         return self.of.prepare(root, tell)

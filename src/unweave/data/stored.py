@@ -180,11 +180,12 @@ def _fetch(pixels: NDArray[np.uint8], pages: Pages | None, chosen: Tensor | None
     return found.pin_memory() if pinned else found
 
 
-def in_order(table: Table, factors: Factors) -> NDArray[np.int64] | None:
-    """Rows by their levels where every combination has exactly one picture, as for every full set; else as named."""
-    if table.levels is None or len(table.pixels) != factors.count:
+def in_order(levels: NDArray[np.int64] | None, factors: Factors | None) -> NDArray[np.int64] | None:
+    """Rows by their levels (N, F) where every combination has exactly one picture, as for every full set; else None: as
+    named."""
+    if levels is None or factors is None or len(levels) != factors.count:
         return None
-    index = np.ravel_multi_index(tuple(table.levels.T), factors.sizes)
+    index = np.ravel_multi_index(tuple(levels.T), factors.sizes)
     order = np.argsort(index, kind="stable")
     return order if np.array_equal(index[order], np.arange(factors.count)) else None
 

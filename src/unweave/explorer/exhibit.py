@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unweave.data.elsewhere import own_fit
 from unweave.engine import encode
 from unweave.explorer.summary import Summary, Unit, from_json, information, summarise, to_json, units, unknown
 from unweave.explorer.upload import picture_of
@@ -28,7 +29,11 @@ from unweave.store import StoreError
 from unweave.types import UserError
 
 MOST = 1 << 24
-"""Pixels decoded for one request, all images together."""
+"""Pixels decoded at a time, all images together."""
+WHOLE = 1 << 28
+"""Pixels decoded for one request."""
+CODES = 1024
+"""Images decoded for one request."""
 FAR = 1e4
 """No latent is moved further than this."""
 LONGEST = 60
@@ -84,8 +89,7 @@ class Exhibit:
         e, model = self.run.experiment, self.run.model
         try:
             data = self.run.data
-            absent = data.needs_files and data.find(self.run.root) is None
-            rows, factors = 0 if absent else data.rows, data.factors
+            rows, factors = data.rows if data.present(self.run.root) else 0, data.factors
             known = [] if factors is None else zip(factors.names, factors.sizes, strict=True)
         except UserError as error:
             rows, known, self.trouble = 0, [], str(error)
@@ -140,12 +144,14 @@ class Exhibit:
         """
         check_space(self.run, space)
         height, width, channels = self.shape
-        most = max(1, MOST // (height * width * channels))
+        most = max(1, min(CODES, WHOLE // (height * width * channels)))
         if not isinstance(codes, list | tuple) or not 1 <= len(codes) <= most:
             raise UserError(f"codes: allowed are 1 to {most:,} lists of {self.run.model.latents} numbers")
         z = self._codes(codes)
+        some = max(1, MOST // (height * width * channels))
         with self._model, torch.inference_mode():
-            return as_bytes(torch.sigmoid(self.run.model.decode(z, space)))
+            found = [as_bytes(torch.sigmoid(self.run.model.decode(few, space))) for few in z.split(some)]
+        return np.concatenate(found)
 
     def encode(self, image: NDArray[np.uint8], space: int) -> list[float]:
         """The code of an image (H, W, C) of the model's size."""
@@ -155,7 +161,7 @@ class Exhibit:
 
     def upload(self, data: bytes, space: int) -> tuple[list[float], NDArray[np.uint8]]:
         """The code of a picture file of any size, and the image that was made of it."""
-        image = picture_of(data, self.run.data.shape)
+        image = picture_of(data, self.run.data.shape, own_fit(self.run.data) or "crop")
         return self.encode(image, space), image if image.shape[2] in (1, 3) else image[:, :, :1]
 
     def row(self, row: int, space: int) -> tuple[list[float], NDArray[np.uint8], list[int]]:
@@ -228,7 +234,7 @@ class Exhibit:
         if len(clean) > LONGEST:
             raise UserError(f"the name has {len(clean)} letters; allowed: {LONGEST}")
         allowed = [[j] for j in range(self.run.model.latents)] + [list(block) for block in self.run.model.blocks]
-        if list(unit) not in allowed:
+        if list(unit) not in allowed or any(type(one) is not int for one in unit):
             raise UserError(
                 f"latents {list(unit)}; allowed: one of 0 to {self.run.model.latents - 1}, or a whole block"
             )
@@ -249,8 +255,8 @@ class Exhibit:
         try:
             kept = self.run.folder.read("explorer")
             entry = kept["spaces"][str(space)]
-            here = not self.run.data.needs_files or self.run.data.find(self.run.root) is not None
-            enough = min(self.images, self.run.data.rows) if self.keeps and here else 0
+            here = self.keeps and self.run.data.present(self.run.root)
+            enough = min(self.images, self.run.data.rows) if here else 0
             if kept["step"] != self.run.step or entry["images"] < enough:
                 return None
             return from_json(entry, self.run.model.latents, len(self.factors))

@@ -16,11 +16,13 @@ LARGEST = 16 << 20
 """Bytes of a file."""
 PIXELS = 40_000_000
 """Pixels of a picture: what a telephone's camera makes, and no more."""
+PREVIEWED = "MPO"
+"""A JPEG as many cameras write it: after the picture come smaller copies of it."""
 ALLOWED = "allowed: one picture (PNG, JPEG, WebP, TIFF, GIF or BMP)"
 
 
-def picture_of(data: bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """A picture file as an image (H, W, C) of a model's size: the largest part in its middle, shrunk or enlarged.
+def picture_of(data: bytes, shape: tuple[int, int, int], fit: str = "crop") -> NDArray[np.uint8]:
+    """A picture file as an image (H, W, C) of a model's size, shrunk or enlarged.
 
     A camera's orientation (EXIF) is undone, palettes become colours, 16 bits become 8, transparent parts white. Its
     size is looked at before any pixel is unpacked.
@@ -28,6 +30,7 @@ def picture_of(data: bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
     Args:
         data: the file.
         shape: C, H, W of the model's images; of more than three channels, grey is repeated.
+        fit: what becomes of a picture that is no square: ``crop`` for its middle, ``pad`` or ``stretch`` for all of it.
 
     Raises:
         UserError: one line that says why it cannot be used.
@@ -51,11 +54,11 @@ def picture_of(data: bytes, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
                 size = f"{picture.width:,} × {picture.height:,} pixels"
                 raise UserError(f"the picture has {size}; allowed: {PIXELS // 1_000_000} million in all; shrink it")
             count = getattr(picture, "n_frames", 1)
-            if count > 1:
+            if count > 1 and picture.format != PREVIEWED:
                 raise UserError(f"the upload is an animation of {count} pictures; {ALLOWED}, not several in one")
             if picture.mode in ("CMYK", "YCCK"):
                 raise UserError("the picture is in printing colours (CMYK); allowed: RGB or grey; convert it first")
-            image = shown(picture, Look(max(height, width), "crop", channels != 3))
+            image = shown(picture, Look(max(height, width), fit, channels != 3))
     except UserError:
         raise
     except UnidentifiedImageError:

@@ -120,6 +120,14 @@ class Fitting:
         return [Training.of(one, measures=(Terms(),), at=at, count=10) for one in self.experiments]
 
     @property
+    def command(self) -> str:
+        """What was typed, as far as it decides what is made."""
+        usual = asdict(Asked(self.asked.data))
+        changed = {name: value for name, value in asdict(self.asked).items() if value != usual[name]}
+        words = [word for name, value in changed.items() for word in (f"--{name}", str(value))]
+        return shlex.join(["unweave", "fit", self.asked.data, *words, "--out", str(self.out)])
+
+    @property
     def kept(self) -> int:
         """How many of them are finished already."""
         return sum(job.kept(self.runs) is not None for job in self.jobs)
@@ -163,7 +171,7 @@ class Fitting:
         run = load(self.runs / key, device=device, root=root)
         target = self.out / "model"
         done = self.plan.setdefault("written", {})
-        if done.get("model") != key:
+        if done.get("model") != key or not (target / "experiment.json").is_file():
             write_run(run, target)
             self._note(model=key)
         if done.get("codes") != [key, str(file)] or not file.is_file():
@@ -192,8 +200,7 @@ class Fitting:
         return score_udr(found, by=["method"], root=root)
 
     def _story(self, run: Run, codes: Codes, agreement: dict[str, float], key: str) -> Any:
-        command = shlex.join(["unweave", "fit", self.asked.data])
-        story = tell(run, codes=codes, command=command)
+        story = tell(run, codes=codes, command=self.command)
         others = ", ".join(f"{value:.2f}" for one, value in sorted(agreement.items()) if one != key)
         how = (
             f"Chosen without labels among {len(agreement)} models that differ in their seeds only, as the one whose "
@@ -281,8 +288,7 @@ def begin(
 
 def looked_at(words: str) -> Dataset:
     """The data set in words, a folder with the size and the channels that its pictures ask for."""
-    data = dataset(words)
-    return fitted(data) if isinstance(data, Folder) else data
+    return fitted(dataset(words))
 
 
 def fingerprint(data: Dataset) -> str:
@@ -298,6 +304,8 @@ def _again(asked: Asked, out: Path, kept: dict[str, Any], state: str) -> Fitting
     try:
         before, images = kept["asked"], kept["images"]
         changed = [name for name, value in asdict(asked).items() if before.get(name) != value]
+        if "data" in changed and dataset(str(before["data"])) == dataset(asked.data):
+            changed.remove("data")  # the same folder in other words
         found = Fitting(asked, out, kept, False)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{out / PLAN}.json is damaged ({type(error).__name__}: {error})") from None

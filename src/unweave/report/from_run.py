@@ -21,6 +21,7 @@ from unweave.networks import MLP, Conv
 from unweave.report.analyses import figures_of
 from unweave.report.story import Failure, Information, ScoreRow, Story, Traversal
 from unweave.run import Run
+from unweave.shared import is_shared
 from unweave.types import Codes, Gaussian, Reference, Score
 
 BINS = 20
@@ -51,7 +52,7 @@ def tell(run: Run, *, codes: Codes | None = None, seed: int = 0, command: str = 
     ('vae on triangle', 10)
     """
     codes = run.codes(seed=seed) if codes is None else codes
-    experiment, status = run.experiment, run.folder.read("status") if run.folder else {}
+    experiment, status = run.experiment, _kept(run, "status")
     kl = None if codes.logvar is None else Gaussian(codes.mean, codes.logvar).kl().double().mean(0).numpy()
     originals, reconstructions = _pictures(run, seed)
     failed = None if run.failure is None else Failure(run.failure.step, run.failure.term, kept=run.step)
@@ -367,7 +368,12 @@ def _references(experiment: Complete, metrics: Sequence[type[Metric]]) -> list[R
     return list(found.values())
 
 
+def _kept(run: Run, name: str) -> dict[str, Any]:
+    """One of the files that a training leaves in its folder. A shared model has none: what is called so is not read."""
+    return {} if run.folder is None or is_shared(run.folder.path) else dict(run.folder.read(name))
+
+
 def _environment(run: Run) -> dict[str, str]:
-    kept = run.folder.read("environment") if run.folder else {}
+    kept = _kept(run, "environment")
     flat = {name: value for name, value in kept.items() if name != "versions"} | dict(kept.get("versions", {}))
     return {name: words(value) for name, value in flat.items() if value not in ("", None)}

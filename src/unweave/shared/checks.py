@@ -13,6 +13,7 @@ from unweave.store import StoreError
 FORMAT = 1
 """Version of the folder's layout; every older one can still be read."""
 LIBRARY = "unweave"
+"""What a configuration says of whose it is."""
 KINDS: Mapping[str, type] = {
     "format": int,
     "library": str,

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from unweave.shared.checks import LIBRARY
 from unweave.store import StoreError
 from unweave.store.files import as_json, write_all
 from unweave.types import UserError
@@ -135,17 +136,30 @@ class SharedFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is no folder; allowed: a new folder, an empty one, or one of a shared model")
         inside = [one.name for one in self.path.iterdir()] if self.path.is_dir() else []
-        if any(not name.startswith(".") for name in inside) and CONFIG not in inside:
+        if any(not name.startswith(".") for name in inside) and not self._ours():
             raise UserError(
                 f"{self.path} holds other files ({', '.join(sorted(inside)[:3])}); allowed: a new folder, an empty "
                 "one, or one of a shared model"
             )
+
+    def _ours(self) -> bool:
+        """Whether the configuration here is one of unweave's: other libraries' models have a file of this name too."""
+        try:
+            return self.json(CONFIG).get("library") == LIBRARY
+        except StoreError:
+            return False
 
 
 def is_shared(path: Path | str) -> bool:
     """Whether a folder holds a shared model and no run."""
     folder = Path(path)
     return os.path.lexists(folder / CONFIG) and not (folder / "experiment.json").exists()
+
+
+def is_both(path: Path | str) -> bool:
+    """Whether a folder holds a run and a shared model: then a stranger's could pass for one's own."""
+    folder = Path(path)
+    return os.path.lexists(folder / CONFIG) and (folder / "experiment.json").exists()
 
 
 def _guess(content: bytes) -> str:

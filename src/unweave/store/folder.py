@@ -42,6 +42,9 @@ LARGEST = 16 * 1024**3
 LARGEST_ARRAYS = 2 * 1024**3
 """Nor are the arrays that one job gives, in bytes."""
 
+FOUND = ("scores", "ceilings", "names", "explorer")
+"""JSON files about a trained model, beside those that say what it is."""
+
 
 class Held(StoreError):
     """A folder that another process writes; later it may be free."""
@@ -191,6 +194,13 @@ class RunFolder:
     def write(self, name: str, values: Any) -> None:
         """Write one of the folder's JSON files whole."""
         write_json(self.path / f"{name}.json", values)
+
+    def forget(self) -> None:
+        """Remove what was found out about the model that was here: its scores and their limits, its latents' ranges and
+        names, and the rows measured; for who holds the lock."""
+        for path in (*(self.path / f"{name}.json" for name in FOUND), self.rows_path):
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row to those measured, for good; for who holds the lock."""

@@ -84,7 +84,7 @@ def _front(run: Run, licence: str | None, kind: str) -> str:
 
 def _usage(run: Run, name: str) -> str:
     return f"""```sh
-pip install unweave
+pip install .                                       # in a copy of unweave's source: no package index has it
 unweave pull USER/{name}                            # from the Hugging Face Hub, into the folder {name}
 unweave encode {name} FOLDER_OF_PICTURES --out codes.csv
 unweave edit {name} PICTURE.png --set z0=1.5 --out edited.png

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from unweave import __version__
 from unweave.run import Run, load
-from unweave.shared import CARD, CONFIG, FILES, WEIGHTS, SharedFolder
+from unweave.shared import CARD, CONFIG, FILES, WEIGHTS, SharedFolder, is_shared
 from unweave.shared.folder import EXTRAS
 from unweave.types import UserError
 from unweave.use.save import save
@@ -54,7 +54,7 @@ def push(
     A model card that is there is left as it is: what people wrote into it is theirs.
 
     Args:
-        model: a run, or the folder of a shared model.
+        model: a run, or the folder of a run or of a shared model.
         name: ``user/name``; made if it is not there.
         private: make it for you alone, if it is made.
         revision: the branch; the main one when None.
@@ -68,11 +68,11 @@ def push(
     _check_name(name)
     api, hub = _client(token)
     with tempfile.TemporaryDirectory(prefix="unweave-") as room, _told(name, revision):
-        if isinstance(model, Run):
-            folder = save(model, Path(room) / name.split("/")[1], licence=licence)
+        run = model if isinstance(model, Run) else load(model, device="cpu")
+        if isinstance(model, Run) or not is_shared(model):
+            folder = save(run, Path(room) / name.split("/")[1], licence=licence)
         else:
             folder = SharedFolder(model)
-            load(folder.path, device="cpu")
         api.create_repo(name, private=private, exist_ok=True)
         there = {one.rfilename for one in api.model_info(name, revision=revision).siblings or []}
         sent = [one for one in FILES if folder.has(one) and not (one == CARD and CARD in there)]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from unweave.data import Folder, dataset
+from unweave.data import ArrayFile, Folder, HuggingFace, dataset
 from unweave.data.base import Dataset, Images
 from unweave.data.elsewhere import fitting, own_fit
 from unweave.data.formats.anyfile import Broken, Look, image_of
@@ -240,8 +240,8 @@ def _codes(run: Run, codes: Any) -> Tensor:
 
 
 def _names(data: Dataset) -> list[str]:
-    """What each image is called: its file in a folder, or its row in the whole set."""
-    if isinstance(data, Folder):
+    """What each image is called: its file in a folder, else its row in the file or in the whole set."""
+    if isinstance(data, Folder | ArrayFile | HuggingFace):
         return list(data.names)
     if isinstance(data, Part):
         whole = _names(data.of)

@@ -125,7 +125,7 @@ def _parquet(first: str, names: Sequence[str], columns: Sequence[str], values: N
 
 def _from_csv(file: Path) -> tuple[list[str], dict[str, Any]]:
     try:
-        with file.open(encoding="utf-8", newline="") as text:
+        with file.open(encoding="utf-8-sig", newline="") as text:  # spreadsheets begin theirs with a mark
             rows = list(csv.reader(text))
     except (OSError, ValueError, csv.Error) as error:
         raise UserError(f"{file}: cannot be read ({' '.join(str(error).split())[:120]})") from None

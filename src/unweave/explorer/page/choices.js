@@ -70,7 +70,8 @@ export class Choices {
     const { row, levels } = this.panel.origin;
     this.number.value = row ?? "";
     levels?.forEach((level, place) => {
-      if (!this.asking || place !== this.moved) this.sliders[place].slider.value = level;
+      const own = this.sliders[place];
+      if (own && (!this.asking || place !== this.moved)) own.slider.value = level;
     });
     this.tell();
   }

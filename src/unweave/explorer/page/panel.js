@@ -8,6 +8,10 @@ import { Latents } from "./latents.js";
 const LARGEST = 16 * 1024 * 1024;
 const nowhere = { kind: "hand", row: null, pixels: null, words: "A code put in by hand" };
 
+// Where a picture came from, as told beside a run of other data, where its number and its levels mean nothing.
+const elsewhere = (origin, same) => same || origin.row === null ? origin
+  : { ...origin, row: null, levels: undefined, words: `${origin.words} of the other run` };
+
 export class Panel {
   // `desk` tells of changes and knows the other panel: see explorer.js.
   constructor(runs, desk) {
@@ -110,14 +114,14 @@ export class Panel {
   // Another run or space, from the same picture: the image itself while nothing was moved, else what is drawn now.
   reopen(run, space) {
     return this.try(async () => {
-      const before = this.shape, origin = this.moved ? nowhere : this.origin;
+      const before = this.shape, { data } = this.about, origin = this.moved ? nowhere : this.origin;
       const pixels = (this.moved ? null : this.origin.pixels) || this.drawn;
       await this.open(run, space);
       if (pixels && same(before, this.shape)) {
         const found = await server.encode(this.run, this.space, pixels);
-        const words = origin === nowhere ? "What was drawn before, encoded" : origin.words;
-        const row = this.about.rows ? origin.row : null;
-        await this.start(found.z, { ...origin, row, kind: "image", pixels, words }, false);
+        const own = elsewhere(origin, this.about.rows && this.about.data === data);
+        const words = origin === nowhere ? "What was drawn before, encoded" : own.words;
+        await this.start(found.z, { ...own, kind: "image", pixels, words }, false);
       }
     });
   }
@@ -190,8 +194,7 @@ export class Panel {
         await this.sample(origin.seed, false);
       } else if (origin.pixels && same(this.shape, other.shape)) {
         const found = await server.encode(this.run, this.space, origin.pixels);
-        const row = this.about.data === other.about.data ? origin.row : null;
-        await this.start(found.z, { ...origin, row }, false);
+        await this.start(found.z, elsewhere(origin, this.about.data === other.about.data), false);
       }
     });
   }
