@@ -156,3 +156,17 @@ def test_default_body_is_the_authors() -> None:
     assert any(isinstance(layer, torch.nn.Conv2d) and layer.padding == (0, 0) for layer in net.encoder.trunk.layers)
     assert net.decoder.stem.in_features == 20
     assert DeVAE(space_code="onehot").network(SPEC, 10, BODY).decoder.stem.in_features == 12
+
+
+def test_what_is_decoded_from_a_linear_space_hangs_together_as_in_training() -> None:
+    one = case(DeVAE((1.0, 40.0), hierarchy="linear"))
+    net = one.model
+    with torch.no_grad():
+        net.matrix[0] = torch.randn(net.latents, net.latents, generator=torch.Generator().manual_seed(0))
+    x, noise = one.batch.x, one.batch.noise["z"]
+    q = net.encode(x, 1)
+    wanted = net.encode(x).sample(noise) @ net.matrix[0].mT
+    assert torch.equal(net.sample(x, q, noise, 1), wanted)
+    assert torch.allclose(q.mean, net.encode(x).mean @ net.matrix[0].mT)
+    assert not torch.allclose(q.sample(noise), wanted)
+    assert torch.equal(net.sample(x, net.encode(x), noise), net.encode(x).sample(noise))

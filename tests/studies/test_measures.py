@@ -87,3 +87,10 @@ def test_tracing_measures_what_follow_does(tmp_path: Path) -> None:
 
 def test_without_points_there_is_no_course() -> None:
     assert course({"nmi": np.eye(2)}, ("a", "b")) is None
+
+
+def test_a_dead_latent_tells_nothing(run: Run) -> None:
+    levels = torch.arange(4).repeat(8)[:, None]
+    mean = torch.stack([1.0 * levels[:, 0], 1e-3 * levels[:, 0]], dim=1)
+    values, arrays = Information()(run, Codes.of(mean, levels, logvar=torch.zeros(32, 2), names=("a",)))
+    assert arrays["nmi"][:, 0].tolist() == pytest.approx([1.0, 0.0]) and values["nmi2.a"] == 0.0

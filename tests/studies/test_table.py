@@ -97,3 +97,21 @@ def test_orderings() -> None:
 )
 def test_printed_numbers(text: str, value: float | None) -> None:
     assert numeric(text) == value
+
+
+def test_orders_of_shares_ties_and_what_is_only_shown() -> None:
+    failures = Column("failures", ("mig",), "lower", pooled="failures")
+    both = [printed("a", "failures", "0"), printed("b", "failures", "2"), printed("c", "failures", "24")]
+    ours = [*row("a", [0.05, 0.2]), *row("b", [0.3, 0.2]), *row("c", [0.05, 0.2])]
+    (one,) = tabulate([failures], ours, both, repeats=50).orderings(50)
+    # 0 and 2 per cent of 50 seeds are no order, and a and c are alike in ours.
+    assert (one.high, one.low, one.holds, one.sure) == ("c", "b", True, False)
+    shown = Column("minutes", ("mig",), "lower", pooled="shown")
+    assert not tabulate([shown], ours, [printed("a", "minutes", "1"), printed("b", "minutes", "2")]).orderings()
+
+
+def test_a_stand_in_is_shown_and_not_compared() -> None:
+    both = [printed("a", "MIG", "0.3", "0.1"), printed("b", "MIG", "0.5", "0.1")]
+    table = tabulate([MIG], [*row("a", [0.1, 0.2]), *row("b", [0.3, 0.4])], both, repeats=5, apart=["d"])
+    assert table.printed == 2 and not table.compared and not table.orderings(5)
+    assert table.cells["d", "a", "MIG"].ours == pytest.approx(0.15)

@@ -76,7 +76,7 @@ def encode(
             keep("levels", where, images.levels(some))
             if distortion:
                 noise = draw(some, seed, "codes z", Draw((q.mean.shape[1],)), dtype).to(device)
-                logits = model.decode(q.sample(noise), space)
+                logits = model.decode(model.sample(x, q, noise, space), space)
                 errors = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
                 keep("bce", where, errors.flatten(1).sum(1))
                 keep("squared_error", where, ((torch.sigmoid(logits) - x) ** 2).flatten(1).sum(1))

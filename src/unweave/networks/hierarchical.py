@@ -79,6 +79,13 @@ class SpacesVAE(Model):
             q = self.transform(q, place)
         return q
 
+    def sample(self, x: Tensor, q: Gaussian, noise: Tensor, space: int = 0) -> Tensor:
+        if self.hierarchy == "linear" and space:
+            # What the decoder learned from: a sample of space 0, mapped. The diagonal in ``q`` forgets how it hangs
+            # together.
+            return self.encode(x).sample(noise) @ self.reach(space).mT
+        return q.sample(noise)
+
     def posteriors(self, x: Tensor) -> list[Gaussian]:
         """q(z_i|x) of every space. With ``linear``, q(z_0|x) K times: map a fresh sample of it by ``reach(i)``."""
         if self.hierarchy == "none":

@@ -29,6 +29,11 @@ class Model(nn.Module, ABC):
     def encode(self, x: Tensor, space: int = 0) -> Gaussian:
         """(N, C, H, W) images -> q(z|x) with (N, D) means and log-variances."""
 
+    def sample(self, x: Tensor, q: Gaussian, noise: Tensor, space: int = 0) -> Tensor:
+        """(N, D) codes drawn from q = ``encode(x, space)`` with standard normal noise, as the decoder learned to read
+        them."""
+        return q.sample(noise)
+
     @abstractmethod
     def decode(self, z: Tensor, space: int = 0) -> Tensor:
         """(N, D) codes -> (N, C, H, W) logits; a sigmoid makes an image of them."""

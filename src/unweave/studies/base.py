@@ -138,7 +138,7 @@ class Study(ABC):
 
     def table(self, results: Iterable[Row]) -> Table:
         """Ours beside what was printed; without columns, an empty one."""
-        return tabulate(self.columns, results, self.expected(), self.repeats)
+        return tabulate(self.columns, results, self.expected(), self.repeats, self.apart())
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         """The figures, from whatever results are there; none by default."""
@@ -149,6 +149,11 @@ class Study(ABC):
         found = dataset(name)
         twin = TWINS.get(name)
         return dataset(twin) if twin is not None and found.find(self.root) is None else found
+
+    def apart(self) -> list[str]:
+        """Data sets of print whose place another one takes here: nothing on them is compared."""
+        printed = dict.fromkeys(one.data for one in self.expected())
+        return [name for name in printed if name in TWINS and self.data(name).name != name]
 
     def pixels(self, name: str) -> str:
         """Where the pixels of a data set come from, in words."""

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from unweave.analysis import Course, point
+from unweave.analysis.course import ALIVE
 from unweave.job import Measure
 from unweave.metrics import IRS, MIG, Reconstruction
 from unweave.metrics.information import nmi
@@ -43,7 +44,7 @@ class Recon(Measure):
 
 @dataclass(frozen=True)
 class Information(Measure):
-    """What every latent tells of every factor, and its KL.
+    """What every latent tells of every factor, and its KL; a latent below 0.01 nats is dead and tells nothing.
 
     Args:
         bins: equal-width bins a latent.
@@ -62,7 +63,10 @@ class Information(Measure):
         return f"information-{self.bins}" + ("-alone" if self.alone else "")
 
     def __call__(self, run: Run, codes: Codes) -> Found:
-        share = np.clip(nmi(codes, self.bins), 0.0, 1.0)
+        share, kl = np.clip(nmi(codes, self.bins), 0.0, 1.0), _kl(codes)
+        if codes.logvar is not None:
+            # Bins are cut between a latent's own extremes, so one that is dead would seem to know something.
+            share[kl < ALIVE] = 0.0
         ranked = -np.sort(-share, axis=0)
         second = ranked[1] if len(ranked) > 1 else np.zeros_like(ranked[0])
         values = {"nmi1": float(ranked[0].mean()), "nmi2": float(second.mean())}
@@ -71,7 +75,6 @@ class Information(Measure):
         for k, name in enumerate(codes.names) if self.alone else ():
             others = np.delete(share, k, axis=1).max(axis=1, initial=0.0)
             values[f"alone.{name}"] = float((share[:, k] - others).max())
-        kl = _kl(codes)
         return values | {"kl": float(kl.sum())}, {"nmi": share, "kl_of": kl}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -103,6 +103,8 @@ class Table(NamedTuple):
     lines: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     cells: Mapping[tuple[str, str, str], Cell]
+    apart: tuple[str, ...] = ()
+    """Data sets whose pixels are not those that print is about: their numbers stand beside it and are not compared."""
 
     @property
     def compared(self) -> list[Cell]:
@@ -122,21 +124,28 @@ class Table(NamedTuple):
     def orderings(self, repeats: int = 0) -> list[Ordering]:
         """Every pair of rows that print puts in an order, by data set and column, and whether ours agree.
 
-        Pairs whose printed numbers are not two standard errors apart, where print says so much, are in no order.
+        Pairs whose printed numbers are not two standard errors apart, where print says so much, are in no order; nor
+        are pairs that ours have alike, columns that are only shown, and data sets that are not those of print.
 
         Args:
             repeats: seeds behind each printed number; 0 when not stated.
         """
         found = []
-        for name in dict.fromkeys(data for data, _ in self.lines):
-            for column in self.columns:
+        for name in dict.fromkeys(data for data, _ in self.lines if data not in self.apart):
+            for column in [one for one in self.columns if one.pooled != "shown"]:
                 cells = [self.cells.get((name, row, column.name)) for data, row in self.lines if data == name]
                 both = [cell for cell in cells if cell is not None and _both(cell)]
                 for one, other in combinations(both, 2):
                     high, low = (one, other) if (one.published or 0) > (other.published or 0) else (other, one)
                     assert high.ours is not None and low.ours is not None
-                    if _printed_apart(high, low, repeats):
-                        far = _error(high.sd, len(high.values), low.sd, len(low.values))
+                    shares = column.pooled == "failures"
+                    if high.ours != low.ours and _printed_apart(high, low, repeats, shares):
+                        n, m = len(high.values), len(low.values)
+                        far = (
+                            _error_of_shares(high.ours / 100, n, low.ours / 100, m)
+                            if shares
+                            else _error(high.sd, n, low.sd, m)
+                        )
                         sure = far is not None and abs(high.ours - low.ours) > APART * far
                         found.append(Ordering(name, column.name, high.row, low.row, high.ours > low.ours, sure))
         return found
@@ -147,6 +156,7 @@ def tabulate(
     results: Iterable[tuple[Mapping[str, str | int | float], Result]],
     printed: Sequence[Published],
     repeats: int = 0,
+    apart: Collection[str] = (),
 ) -> Table:
     """Lay results out beside printed numbers.
 
@@ -159,6 +169,7 @@ def tabulate(
         results: labels with ``data`` and ``row``, and what the job gave; failed ones are left out.
         printed: numbers to stand beside.
         repeats: seeds behind each of them.
+        apart: data sets whose numbers are not to be compared.
     """
     values: dict[tuple[str, str], list[Result]] = {}
     for labels, result in results:
@@ -175,8 +186,9 @@ def tabulate(
             ours = _numbers(values.get((data, row), []), column)
             if (beside is None and not ours) or (column.data and column.data != data):
                 continue
-            cells[data, row, column.name] = _cell(data, row, column, ours, beside, repeats)
-    return Table(lines, tuple(columns), cells)
+            cell = _cell(data, row, column, ours, beside, repeats)
+            cells[data, row, column.name] = cell._replace(difference=None) if data in apart else cell
+    return Table(lines, tuple(columns), cells, tuple(apart))
 
 
 def numeric(text: str) -> float | None:
@@ -237,8 +249,11 @@ def _error_of_shares(ours: float, n: int, theirs: float, m: int) -> float:
     return 100 * math.sqrt(share * (1 - share) * (1 / n + 1 / m))
 
 
-def _printed_apart(high: Cell, low: Cell, repeats: int) -> bool:
+def _printed_apart(high: Cell, low: Cell, repeats: int, shares: bool) -> bool:
     assert high.published is not None and low.published is not None
+    if shares and repeats:
+        far = _error_of_shares(high.published / 100, repeats, low.published / 100, repeats)
+        return high.published - low.published > APART * far
     if high.spread is None or low.spread is None or not repeats:
         return high.published != low.published
     return high.published - low.published > APART * math.hypot(high.spread, low.spread) / math.sqrt(repeats)

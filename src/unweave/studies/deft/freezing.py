@@ -38,7 +38,7 @@ class DEFTFig4(Study):
     alone: ClassVar[tuple[str, ...]] = ("annealing test, exponential",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": TINY,
-        "small": Scale(4_000, 64, 1, 5e-4, images=2_000),
+        "small": Scale(40_000, 64, 1, 5e-4, images=2_000),
         "paper": Scale(100_000, 256, 1, 5e-4, images=2_000),
     }
 
@@ -198,7 +198,7 @@ class DEFTFig16(Study):
     alone: ClassVar[tuple[str, ...]] = ("dsprites/β-VAE",)
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": TINY,
-        "small": Scale(5_000, 64, 1, 5e-4, images=2_000),
+        "small": Scale(40_000, 64, 1, 5e-4, images=2_000),
         "paper": Scale(100_000, 256, 1, 5e-4, images=2_000),
     }
 
@@ -216,7 +216,8 @@ class DEFTFig16(Study):
         found: list[Entry] = []
         for name in ("dsprites", "chairs3d"):
             data = few(self.data(name)) if scale == "smoke" else self.data(name)
-            found.append(({"data": name, "row": "β-VAE", "seed": 0}, WholeAnnealing(data, test)))
+            own = replace(test, beta_start=200.0) if name == "dsprites" else test
+            found.append(({"data": name, "row": "β-VAE", "seed": 0}, WholeAnnealing(data, own)))
         return found
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:

@@ -119,7 +119,8 @@ class DEFTFig17(Study):
     title: ClassVar[str] = "Traversals on 3D Chairs: β-TCVAE, CascadeVAE-C and DEFT with pressures found without labels"
     decided: ClassVar[tuple[str, ...]] = (
         "DEFT: 3 groups of 3 latents, β = 36, 16, 1, 20 epochs a stage (6,760 steps of 256). The others train as long; "
-        "β-TCVAE with β = 6 and CascadeVAE-C with 3,000 steps a stage, from the authors' run files.",
+        "β-TCVAE with β = 6 and CascadeVAE-C from the authors' run files, but with 2,028 steps a stage, so that all "
+        "ten latents open (the authors' 3,000 are for 30,000 steps).",
         "Grey pictures of 64 × 64, Bernoulli likelihood.",
     )
     scales: ClassVar[Mapping[str, Scale]] = {
@@ -133,7 +134,7 @@ class DEFTFig17(Study):
         data = few(self.data("chairs3d")) if scale == "smoke" else self.data("chairs3d")
         rows: Mapping[str, tuple[Method, int]] = {
             "β-TCVAE": (BetaTCVAE(beta=6.0), 10),
-            "CascadeVAE-C": (CascadeVAEC(beta_low=1.0, beta_high=10.0, stage_steps=3_000), 10),
+            "CascadeVAE-C": (CascadeVAEC(beta_low=1.0, beta_high=10.0, stage_steps=2_028), 10),
             "DEFT": (DEFT(betas=(36.0, 16.0, 1.0), stage_steps=6_760), 9),
         }
         return [

@@ -83,7 +83,7 @@ class RecurDTable10(Study):
 
     def table(self, results: Iterable[Row]) -> Table:
         """With what needs two rows: ratios to β-VAE's cost, the time to its error, and RecurD 2 without its critics."""
-        return tabulate(self.columns, beside_target(results), self.expected(), self.repeats)
+        return tabulate(self.columns, beside_target(results), self.expected(), self.repeats, self.apart())
 
 
 def beside_target(results: Iterable[Row]) -> list[Row]:

@@ -40,6 +40,7 @@ class StcVAEFig4(Study):
         "λ_d = 100 for DIP-VAE-I.",
         "StcVae_8_2 is 16 latents in 8 groups of 2, each group one code. MIG of the aggregate posterior for all "
         "models, on 10,000 images of those trained on, for no split is mentioned.",
+        "The table's rows are over all capacities; the figures have a panel each.",
         "The caption calls its last panel 7(c); it is 4(c).",
     )
     columns: ClassVar[tuple[Column, ...]] = (Column("MIG", ("mig-posterior",)),)
