@@ -17,6 +17,8 @@ from unweave.metrics.rows import Floats, Ints
 
 _TIE = 1e-9
 _TINY = 1e-150
+_BLOCK = 1 << 15
+"""Histogram cells looked at together: few enough for a processor's cache."""
 
 
 class Fit(NamedTuple):
@@ -127,18 +129,23 @@ def _best(sums: Floats, counts: Floats) -> tuple[_Split, Floats]:
     ``sums`` and ``counts`` are (D, bins, nodes, K): the residuals and rows in each bin of each latent.
     """
     latents, bins, nodes, count = sums.shape
-    sum_left, left = np.cumsum(sums, axis=1), np.cumsum(counts, axis=1)
-    total, size = sum_left[:, -1:], left[:, -1:]
-    right = size - left
-    # w_l w_r / w · (mean_l − mean_r)², written without a division by an empty side; counts are whole numbers.
-    difference = sum_left * right - (total - sum_left) * left
-    gain = np.where((left > 0.5) & (right > 0.5), difference**2 / np.maximum(left * right * size, 1), 0.0)
-    flat = gain.reshape(latents * bins, nodes, count)
-    best = flat.argmax(0)
-    top = np.take_along_axis(flat, best[None], axis=0)[0]
-    tied = gain.max(1) >= top * (1 - _TIE)
+    gains, cuts = np.empty((latents, nodes, count)), np.empty((latents, nodes, count), np.int64)
+    some = max(1, _BLOCK // (bins * nodes * count))
+    for place in range(0, latents, some):
+        here = slice(place, place + some)
+        sum_left, left = np.cumsum(sums[here], axis=1), np.cumsum(counts[here], axis=1)
+        total, size = sum_left[:, -1:], left[:, -1:]
+        right = size - left
+        # w_l w_r / w · (mean_l − mean_r)², written without a division by an empty side; counts are whole numbers.
+        difference = sum_left * right - (total - sum_left) * left
+        gain = np.where((left > 0.5) & (right > 0.5), difference**2 / np.maximum(left * right * size, 1), 0.0)
+        cuts[here] = gain.argmax(1)
+        gains[here] = gain.max(1)
+    best = gains.argmax(0)
+    top, cut = (np.take_along_axis(each, best[None], axis=0)[0] for each in (gains, cuts))
+    tied = gains >= top * (1 - _TIE)
     credit = (tied * (top / tied.sum(0))).sum((1, 2))
-    return _Split(best // bins, np.where(top > 0, best % bins, bins)), credit
+    return _Split(best, np.where(top > 0, cut, bins)), credit
 
 
 def _right(binned: Ints, node: Ints, best: _Split) -> Any:
