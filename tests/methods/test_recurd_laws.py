@@ -31,6 +31,15 @@ def test_without_penalties_the_model_learns_as_a_beta_vae(modules: int, weight: 
         torch.testing.assert_close(mine[name], value, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("l1", [0.0, 0.1, 1.0, 50.0])
+def test_the_kl_has_the_weight_of_minimal_sufficiency(l1: float) -> None:
+    """Eq. 1: λ_1 weighs I(x; z), which the KL bounds, unless another weight is asked for."""
+    left, given, other = (case(RecurD(l1=l1, kl_weight=w, **SMALL)).loss() for w in (None, l1, l1 + 1))
+    torch.testing.assert_close(left.total, given.total, rtol=0, atol=0)
+    torch.testing.assert_close(other.total - left.total, left.terms["kl"], rtol=1e-9, atol=1e-9)
+    assert RecurD(l1=l1).kl_weight is None
+
+
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_penalties_do_not_teach_the_critics(estimator: str) -> None:
     found = []
