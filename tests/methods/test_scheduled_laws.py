@@ -209,6 +209,7 @@ def test_what_is_published() -> None:
     paper, authors = annealed.DEFT_PAPER.fields, annealed.DEFT_AUTHORS.fields
     assert (paper["gamma"], paper["c_max"], authors["gamma"], authors["c_max"]) == (1000, 5, 100, 25)
     assert (annealed.RECURD.fields["c_start"], annealed.RECURD.fields["c_max"]) == (0.5, 25)
+    assert annealed.RECURD.latents == 8, "RecurD's Table 3, for all baselines"
     assert METHODS["annealed-vae"].presets[""].fields["anneal_steps"] == 100_000
     capacities = {"dsprites": 5, "color-dsprites": 10, "scream-dsprites": 25, "smallnorb": 5, "triangle": 10}
     named = {data: one.fields["c_max"] for data, one in METHODS["annealed-vae"].presets.items() if data}

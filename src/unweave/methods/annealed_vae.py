@@ -22,8 +22,9 @@ STUDY = Preset(
 )
 RECURD = Preset(
     fields={"gamma": 1000.0, "c_start": 0.5, "c_max": 25.0, "anneal_steps": 100_000},
-    note="RecurD, Appendix: γ = 1000, C from 0.5 to 25, Adam 1e-4; the paper gives no lengths, these are those of "
-    "Locatello et al. 2019",
+    latents=8,
+    note="RecurD, Appendix D: γ = 1000, C from 0.5 to 25, 8 latents (Table 3), Adam 1e-4; the paper gives no lengths, "
+    "these are those of Locatello et al. 2019",
 )
 DEFT_PAPER = Preset(
     fields={"gamma": 1000.0, "c_start": 0.0, "c_max": 5.0, "anneal_steps": 50_000},
