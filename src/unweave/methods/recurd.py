@@ -31,6 +31,12 @@ PUBLISHED = Preset(
     note="RecurD Appendix D: RecurD1, 8 latents, Adam 1e-4; batch and steps are not published (64 and 300,000: "
     "Locatello et al. 2019)",
 )
+CELEBA = PUBLISHED._replace(
+    fields={"modules": 2},
+    latents=16,
+    note="RecurD Appendix D and Table 5: RecurD2 on CelebA, 16 latents, Adam 1e-4; batch and steps are not published "
+    "(64 and 300,000: Locatello et al. 2019)",
+)
 
 
 class Part(NamedTuple):
@@ -127,7 +133,7 @@ class RecurD(Method):
 
     name: ClassVar[str] = "recurd"
     summary: ClassVar[str] = "routed groups of encoders, whose features are kept independent layer by layer"
-    presets: ClassVar[Mapping[str, Preset]] = {"": PUBLISHED}
+    presets: ClassVar[Mapping[str, Preset]] = {"": PUBLISHED, "celeba": CELEBA}
     references = (
         Reference(
             "chen2022recursive",
