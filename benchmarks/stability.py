@@ -49,7 +49,7 @@ STRENGTHS: dict[str, tuple[str, ...]] = {
     "guided-vae-supervised": ("excitation", "inhibition"),
     "infogan": ("info",),
     "nvae": ("spectral",),
-    "recurd": ("l1", "l2", "kl_weight"),
+    "recurd": ("l1", "l2"),
 }
 """The fields of each method that weigh one term of its loss against another; VAE and VampPrior have none."""
 

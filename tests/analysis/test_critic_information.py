@@ -10,6 +10,7 @@ import torch
 
 import unweave
 from unweave.analysis import critic_information, refreshed_information
+from unweave.networks import PairCritic
 from unweave.types import UserError
 
 
@@ -62,10 +63,25 @@ def test_a_blind_critic_is_found_out() -> None:
     assert run.model.critics["sufficient_2"].shifts == 1
 
 
+def test_the_models_own_critics_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured on the CPU is a copy, or a model on a GPU would come back in two places."""
+    moved = []
+    monkeypatch.setattr(PairCritic, "cpu", lambda self: moved.append(self) or self)
+    method = unweave.RecurD(critic_hidden=8, critic_layers=2)
+    run = unweave.fit(method, "triangle", latents=4, steps=1, batch=8, network=unweave.MLP((16,)))
+    before = {name: (id(one), one.shifts) for name, one in run.model.critics.items()}
+    refreshed_information(run.model, method, run.images, count=40, steps=1, hidden=8)
+    assert len(moved) == 2 * len(before), "those of the model and the new ones"
+    assert not {id(one) for one in moved} & {place for place, _ in before.values()}
+    assert {name: (id(one), one.shifts) for name, one in run.model.critics.items()} == before
+
+
 def test_what_is_refused() -> None:
     a, b = gaussians(0.5, 100)
     with pytest.raises(UserError, match="100 and 99 rows"):
         critic_information(a, b[1:], PAIR)
+    with pytest.raises(UserError, match="39 and 39 rows; allowed: as many of both, 40 or more"):
+        critic_information(a[:39], b[:39], PAIR)
     with pytest.raises(UserError, match="steps = 0"):
         critic_information(a, b, PAIR, steps=0)
     with pytest.raises(UserError, match="NaN"):

@@ -12,7 +12,9 @@ from typing import Any
 import numpy
 import pytest
 
+from unweave.cli import train
 from unweave.cli.entry import VERBS, main
+from unweave.methods import CascadeVAEC
 from unweave.sweep.toml import read
 from unweave.types import UserError
 
@@ -91,6 +93,15 @@ def test_unweave_understands_them(
                 continue
             except UserError as error:
                 pytest.fail(f"{page}, line {line}: {words}: {error}")
+
+
+def test_both_ways_of_cascade_vae_cs_page_train_the_same_method() -> None:
+    """A command begins with the authors' settings for dSprites, ``CascadeVAEC()`` with its defaults."""
+    (words,) = (words for page, _, words in OURS if page == "docs/methods/cascade-vae-c.md")
+    method, options = train.read(shlex.split(words)[2:])
+    assert method == CascadeVAEC(stage_steps=2000) and (options.data, options.steps) == ("dsprites", 25_000)
+    page = (REPOSITORY / "docs/methods/cascade-vae-c.md").read_text(encoding="utf-8")
+    assert 'unweave.fit(unweave.CascadeVAEC(stage_steps=2000), "dsprites", steps=25_000)' in page
 
 
 def test_there_are_many() -> None:

@@ -107,6 +107,7 @@ EVERY = [
     *(RecurD(**RECURD, router=r, scaled=False) for r in ("linear", "fix", "attention")),
     *(RecurD(**RECURD, router="hadamard", encoders=(6,), k=k) for k in (2, 6)),
     RecurD(**RECURD, modules=2, combine="concat"),
+    RecurD(**{**RECURD, "kl_weight": None}, l1=0.4),
     DIPVAE1(3.0, 7.0),
     DIPVAE2(3.0, 7.0),
     *(InfoVAE(0.3, 20.0, kernel=k, bandwidth=0.5) for k in ("imq", "rbf")),

@@ -24,6 +24,24 @@ SMALL: dict[str, Any] = {"blocks": (2, 1), "width": 5, "part_width": 7, "critic_
 TAUGHT: dict[str, Any] = {"blocks": (2, 1), "width": 5, "part_width": 7, "classifier_hidden": 8}
 
 
+@pytest.mark.parametrize("data, latents", [("dsprites", 10), ("mnist", 14), ("triangle", 12)])
+def test_published_settings(data: str, latents: int) -> None:
+    """Fig. 5 and §4.2; twelve elsewhere are ours."""
+    one = unweave.Experiment("bhivae", data).complete()
+    assert one.method == BHiVAE(recon_weight=10.0, gamma=3.0, rho=0.5, blocks=(2, 2, 2))
+    assert (one.latents, one.steps, one.batch, one.optimiser.lr) == (latents, 100_000, 128, 1e-4)
+
+
+def test_faces_are_taught_the_published_attributes() -> None:
+    """§4.3 and Fig. 7: black hair, bald and gender, in this order of layers."""
+    one = unweave.Experiment("bhivae-supervised", "celeba").complete()
+    assert one.method == BHiVAESupervised(labels=("Black_Hair", "Bald", "Male"))
+    assert one.data.factors is not None
+    taught = [one.data.factors.names[column] for column in one.method.columns(one.spec)]  # type: ignore[attr-defined]
+    assert taught == ["Black_Hair", "Bald", "Male"]
+    assert (one.latents, one.steps, one.batch) == (12, 100_000, 128)
+
+
 @pytest.mark.parametrize(("size", "rho"), [(1, 0.5), (2, 0.5), (2, -0.9), (3, -0.4), (4, 0.8)])
 def test_the_kl_to_a_block_is_that_of_torch(size: int, rho: float) -> None:
     torch.manual_seed(0)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state
 
+from unweave.data import DATASETS
 from unweave.methods import METHODS, Method
 from unweave.types import Batch
 
@@ -201,7 +202,7 @@ def test_published_settings_are_fields_and_can_be_trained(kind: type[Method]) ->
     assert "" in kind.presets
     for name, preset in kind.presets.items():
         assert set(preset.fields) <= {one.name for one in fields(kind)}, name
-        kind(**preset.fields).check(SPEC, preset.latents)
+        kind(**preset.fields).check(DATASETS[name]().spec() if name else SPEC, preset.latents)
         assert preset.note and preset.steps > 0 and preset.batch > 0
 
 

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from unweave.data import DATASETS
+from unweave.engine import Experiment
 from unweave.methods import DEFT
 from unweave.networks import MLP, Conv, GroupedVAE
+from unweave.studies.deft.models import SETTINGS
 from unweave.types import Rate
 
 from .case import LATENTS, SPEC, case, gradients
@@ -132,3 +135,31 @@ def test_bodies() -> None:
 
 def shapes(model: Any) -> dict[str, tuple[int, ...]]:
     return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+PUBLISHED = {
+    "dsprites": ((70.0, 30.0, 12.0, 4.0), 12, 20_160, 80_640),
+    "color-dsprites": ((160.0, 105.0, 30.0, 4.0), 12, 20_160, 80_640),
+    "scream-dsprites": ((140.0, 1.0), 10, 28_800, 57_600),
+    "smallnorb": ((50.0, 1.0), 10, 19_000, 38_000),
+    "chairs3d": ((36.0, 16.0, 1.0), 9, 6_760, 20_280),
+    "triangle": ((20.0, 2.0), 4, 3_000, 10_000),
+}
+"""Table 2, §5.4 and §5.5: pressures, latents, steps of a stage, steps in all."""
+
+
+@pytest.mark.parametrize("data", PUBLISHED)
+def test_published_settings_by_name(data: str) -> None:
+    betas, latents, stage, steps = PUBLISHED[data]
+    one = Experiment("deft", data).complete()
+    assert one.method == DEFT(betas=betas, gamma=0.1, stage_steps=stage)
+    assert (one.latents, one.steps, one.batch, one.optimiser.lr) == (latents, steps, 256, 5e-4)
+    assert one.likelihood == DATASETS[data].likelihood == "bernoulli", "the pressures belong to it"
+    assert steps >= stage * len(betas)
+
+
+@pytest.mark.parametrize("data", SETTINGS)
+def test_studies_have_the_same_settings(data: str) -> None:
+    own, one = SETTINGS[data], Experiment("deft", data).complete()
+    assert one.method == DEFT(betas=own.betas, stage_steps=own.stage)
+    assert (one.latents, one.steps) == (own.latents, own.steps)

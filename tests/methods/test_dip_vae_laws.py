@@ -89,3 +89,4 @@ def test_readings_of_recurds_pair() -> None:
     assert pairs == {"literal": (100.0, 10.0), "swapped": (10.0, 100.0), "factor": (100.0, 1000.0)}
     assert DIPVAE1.presets["dsprites"] == RECURD["literal"]
     assert all(set(preset.fields) == {"lambda_od", "lambda_d"} for preset in RECURD.values())
+    assert {preset.latents for preset in RECURD.values()} == {8}, "RecurD's Table 3, for all baselines"

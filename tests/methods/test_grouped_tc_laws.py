@@ -212,4 +212,7 @@ def test_groups_are_a_partition(latents: int, size: int) -> None:
 def test_published_settings() -> None:
     one = Experiment("beta-stcvae", "triangle").complete()
     assert (one.latents, one.steps, one.batch, one.method.group_size) == (16, 20_000, 256, 2)  # type: ignore[attr-defined]
-    assert Experiment("beta-tcvae", "dsprites").complete().method == BetaTCVAE(12.0)
+    for data in ("dsprites", "shapes3d"):
+        found = Experiment("beta-tcvae", data).complete()
+        assert found.method == BetaTCVAE(12.0), "both of DeVAE's Table 1"
+        assert (found.latents, found.steps, found.batch, found.optimiser.lr) == (10, 300_000, 256, 1e-4)

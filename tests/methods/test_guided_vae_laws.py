@@ -9,10 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from unweave.data.base import DataSpec
+from unweave.engine import Experiment
 from unweave.methods import GuidedVAE, GuidedVAESupervised
 from unweave.methods.guided_vae import overlap
 from unweave.methods.guided_vae_supervised import apart, told, undecided
 from unweave.networks.guided import deformed
+from unweave.types import Adam
 
 from .case import BODY, SPEC, case, gradients
 
@@ -106,6 +108,15 @@ def test_presets_follow_what_each_data_set_is_read_as() -> None:
     assert GuidedVAE().transformer and not GuidedVAE(**GuidedVAE.presets["dsprites"].fields).transformer
     assert GuidedVAE.presets["dsprites"].latents == 8 and GuidedVAE.presets[""].latents == 10
     assert GuidedVAESupervised.presets[""].latents == 16
+
+
+def test_faces_are_guided_by_the_attributes_that_are_compared() -> None:
+    """BHiVAE's Fig. 6 shows gender and black hair of Guided-VAE."""
+    one = Experiment("guided-vae-supervised", "celeba").complete()
+    assert one.method == GuidedVAESupervised(labels=("Black_Hair", "Male"), excitation=200.0, inhibition=200.0)
+    assert (one.latents, one.steps, one.batch) == (16, 200_704, 128)
+    assert one.optimiser == Adam(lr=1e-4, weight_decay=1e-5)
+    assert GuidedVAESupervised.presets[""].fields == {}
 
 
 @pytest.mark.parametrize("labels", [(), ("place", "shape")])

@@ -30,6 +30,7 @@ WRONG = [
     (RecurD(l1=-1.0), "l1 = -1.0; allowed: numbers of 0 or more"),
     (RecurD(l2=math.nan), "l2 = nan"),
     (RecurD(kl_weight=math.inf), "kl_weight = inf"),
+    (RecurD(kl_weight=-0.5), "kl_weight = -0.5; allowed: numbers of 0 or more"),
     (RecurD(critic_lr=-1e-4), "critic_lr = -0.0001"),
     (RecurD(critic_clip=0.0), "critic_clip = 0.0; allowed: numbers above 0"),
     (RecurD(critic_hidden=0), "critic_hidden = 0"),

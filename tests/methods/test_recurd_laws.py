@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from unweave.engine import Experiment
 from unweave.methods import BetaVAE, RecurD
 from unweave.methods.mutual_information import ESTIMATORS, bounded
 from unweave.networks import Conv
@@ -29,6 +30,15 @@ def test_without_penalties_the_model_learns_as_a_beta_vae(modules: int, weight: 
     BetaVAE(weight).loss(one.model.model, one.batch, {}).total.backward()
     for name, value in gradients(one.model.model).items():
         torch.testing.assert_close(mine[name], value, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("l1", [0.0, 0.1, 1.0, 50.0])
+def test_the_kl_has_the_weight_of_minimal_sufficiency(l1: float) -> None:
+    """Eq. 1: λ_1 weighs I(x; z), which the KL bounds, unless another weight is asked for."""
+    left, given, other = (case(RecurD(l1=l1, kl_weight=w, **SMALL)).loss() for w in (None, l1, l1 + 1))
+    torch.testing.assert_close(left.total, given.total, rtol=0, atol=0)
+    torch.testing.assert_close(other.total - left.total, left.terms["kl"], rtol=1e-9, atol=1e-9)
+    assert RecurD(l1=l1).kl_weight is None
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -163,6 +173,14 @@ def test_shared_critics_are_about_half_a_million_weights() -> None:
     own: Any = RecurD(shared=False, critic_hidden=8).network(SPEC, LATENTS, Conv("lite"))
     pairs = {name: critic.head.weight.shape[0] for name, critic in own.critics.items()}
     assert pairs == {"sufficient_2": 30, "disentangled_2": 15, "disentangled_z": 15}
+
+
+@pytest.mark.parametrize("data, modules, latents", [("dsprites", 1, 8), ("shapes3d", 1, 8), ("celeba", 2, 16)])
+def test_published_settings(data: str, modules: int, latents: int) -> None:
+    """Appendix D: RecurD1, and RecurD2 on CelebA."""
+    one = Experiment("recurd", data).complete()
+    assert one.method == RecurD(modules=modules, l1=1.0, l2=2.0)
+    assert (one.latents, one.steps, one.batch, one.optimiser.lr) == (latents, 300_000, 64, 1e-4)
 
 
 def test_the_loss_does_not_depend_on_the_order_of_rows_but_for_independent_pairs() -> None:

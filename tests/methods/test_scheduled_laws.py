@@ -209,11 +209,20 @@ def test_what_is_published() -> None:
     paper, authors = annealed.DEFT_PAPER.fields, annealed.DEFT_AUTHORS.fields
     assert (paper["gamma"], paper["c_max"], authors["gamma"], authors["c_max"]) == (1000, 5, 100, 25)
     assert (annealed.RECURD.fields["c_start"], annealed.RECURD.fields["c_max"]) == (0.5, 25)
+    assert annealed.RECURD.latents == 8, "RecurD's Table 3, for all baselines"
     assert METHODS["annealed-vae"].presets[""].fields["anneal_steps"] == 100_000
+    capacities = {"dsprites": 5, "color-dsprites": 10, "scream-dsprites": 25, "smallnorb": 5, "triangle": 10}
+    named = {data: one.fields["c_max"] for data, one in METHODS["annealed-vae"].presets.items() if data}
+    assert named == capacities, "DEFT's Table 3, and its authors' run files for the triangle"
+    for data in ("color-dsprites", "scream-dsprites", "smallnorb"):
+        same = METHODS["annealed-vae"].presets[data]
+        assert same._replace(fields={}, note="") == annealed.DEFT_PAPER._replace(fields={}, note="")
+        assert {**same.fields, "c_max": 5.0} == paper
     own = cascade.AUTHORS
     assert (own.fields["beta_low"], own.fields["stage_steps"], own.optimiser.weight_decay) == (0.1, 20_000, 4e-5)
     lengths = {name: getattr(cascade, name).fields["stage_steps"] for name in ("DEFT_PAPER", "TRIANGLE", "CHAIRS")}
     assert lengths == {"DEFT_PAPER": 6000, "TRIANGLE": 2000, "CHAIRS": 3000}
+    assert METHODS["cascade-vae-c"].presets["chairs3d"] is cascade.CHAIRS and cascade.CHAIRS.steps == 30_000
     script, printed = METHODS["dynamic-vae"].presets[""], dynamic.DEVAE_PAPER
     gains = [[DynamicVAE(**one.fields).number(name) for name in ("kp", "ki")] for one in (script, printed)]
     assert gains == [[0.04, 0.004], [0.01, 0.001]] and DynamicVAE(**script.fields) == DynamicVAE()

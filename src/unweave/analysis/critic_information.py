@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ def critic_information(
         (P,).
 
     Raises:
-        UserError: fewer rows than four batches' worth of pairs need, or numbers that are not finite.
+        UserError: fewer than 40 rows, not as many of both, no steps, batches of one, or numbers that are not finite.
 
     >>> z = torch.randn(2000, 1, 1, generator=torch.Generator().manual_seed(0))
     >>> pair = (torch.tensor([0]), torch.tensor([0]))
@@ -181,14 +182,14 @@ def _measured(
     critic: torch.nn.Module, left: Tensor, right: Tensor, i: Tensor, j: Tensor, bound: float = BOUND
 ) -> Floats:
     """E_J[T] − log E_M[exp T] of every pair on the rows given."""
-    critic = critic.cpu()
-    shifts, critic.shifts = critic.shifts, min(SHIFTS, len(left) - 1)  # type: ignore[assignment]
+    # A copy: the model keeps its own critic where and as it was.
+    critic = copy.deepcopy(critic).cpu()
+    critic.shifts = min(SHIFTS, len(left) - 1)  # type: ignore[assignment]
     found = []
     # A critic of its own for each pair is one stacked network: it judges all of them or none.
     for places in torch.arange(len(i)).split(len(i) if critic.own else CHUNK):
         scores = mi.bounded(critic(left, right, i[places], j[places]), bound).double()
         found.append(scores[0].mean(0) - torch.logsumexp(scores[1:], (0, 1)) + math.log(scores[1:, :, 0].numel()))
-    critic.shifts = shifts
     return np.asarray(torch.cat(found))
 
 

@@ -13,10 +13,10 @@ from unweave.networks import Model
 from unweave.references import CHEN_2018
 from unweave.types import Adam, Batch, Draw, Loss, State
 
-DSPRITES = Preset(
+DEVAE_PAPER = Preset(
     fields={"beta": 12.0},
     batch=256,
-    note="DeVAE Table 1, its β-TCVAE: β = 12, batch 256, 300,000 steps, Adam 1e-4, 10 latents",
+    note="DeVAE Table 1, its β-TCVAE on dSprites and Shapes3D: β = 12, batch 256, 300,000 steps, Adam 1e-4, 10 latents",
 )
 TRIANGLE = Preset(
     fields={"beta": 6.0},
@@ -66,7 +66,12 @@ class BetaTCVAE(Method):
 
     name: ClassVar[str] = "beta-tcvae"
     summary: ClassVar[str] = "a pressure on the total correlation, estimated from the batch"
-    presets: ClassVar[Mapping[str, Preset]] = {"": STANDARD, "dsprites": DSPRITES, "triangle": TRIANGLE}
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "": STANDARD,
+        "dsprites": DEVAE_PAPER,
+        "shapes3d": DEVAE_PAPER,
+        "triangle": TRIANGLE,
+    }
     references = (CHEN_2018,)
 
     def check(self, data: DataSpec, latents: int) -> None:

@@ -89,7 +89,12 @@ class CascadeVAEC(Method):
     name: ClassVar[str] = "cascade-vae-c"
     summary: ClassVar[str] = "latents leave a high pressure one after another"
     schedules = ("stage_steps",)
-    presets: ClassVar[Mapping[str, Preset]] = {"": DEFT_PAPER, "dsprites": AUTHORS, "triangle": TRIANGLE}
+    presets: ClassVar[Mapping[str, Preset]] = {
+        "": DEFT_PAPER,
+        "dsprites": AUTHORS,
+        "chairs3d": CHAIRS,
+        "triangle": TRIANGLE,
+    }
     references = (
         Reference(
             "jeong2019learning",

@@ -26,14 +26,18 @@ KUMAR_2018 = Reference(
 RECURD: Mapping[str, Preset] = {
     "literal": STANDARD._replace(
         fields={"lambda_od": 100.0, "lambda_d": 10.0},
-        note="RecurD (2022), Appendix D, read literally: lambda_od 100, lambda_d 10; the rest Locatello et al. 2019",
+        latents=8,
+        note="RecurD (2022), Appendix D, read literally: lambda_od 100, lambda_d 10, 8 latents (Table 3); the rest "
+        "Locatello et al. 2019",
     ),
     "swapped": STANDARD._replace(
         fields={"lambda_od": 10.0, "lambda_d": 100.0},
+        latents=8,
         note="RecurD's pair the other way round, which is the rule lambda_d = 10 lambda_od of DIP-VAE-I",
     ),
     "factor": STANDARD._replace(
         fields={"lambda_od": 100.0, "lambda_d": 1000.0},
+        latents=8,
         note="RecurD's pair as the arguments of disentanglement_lib, whose lambda_d_factor multiplies lambda_od",
     ),
 }

@@ -126,7 +126,10 @@ def balanced(kls: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def largest(net: nn.Module, steps: int) -> tuple[Tensor, Tensor]:
-    """The sum of the largest singular values of all convolutions, and that of the largest gains of all group norms."""
+    """The sum of the largest singular values of all convolutions, and that of the largest gains of all group norms.
+
+    A convolution's weights are an (outputs, inputs · kernel) matrix, a transposed one's (inputs, outputs · kernel).
+    """
     matrices = [one.weight.flatten(1) for one in net.modules() if isinstance(one, nn.Conv2d | nn.ConvTranspose2d)]
     gains = [one.weight.abs().amax() for one in net.modules() if isinstance(one, nn.GroupNorm)]
     return torch.stack([spectral_norm(one, steps) for one in matrices]).sum(), torch.stack(gains).sum()

@@ -210,7 +210,8 @@ def expected(one: Case, likelihood: str) -> tuple[dict[str, float], dict[str, Ve
     for name, left, right, pairs in jobs:
         sums[name], told, states[name] = judged(one, name, left, right, pairs)
         critics.append(told)
-    total = recon + method.kl_weight * kl + math.fsum(critics)
+    weight = method.l1 if method.kl_weight is None else method.kl_weight
+    total = recon + weight * kl + math.fsum(critics)
     total += math.fsum((method.l1 if name.startswith("s") else method.l2) * value for name, value in sums.items())
     terms = {name: max(value, 0.0) for name, value in sums.items()}
     for kind in ("sufficient", "disentangled"):
@@ -222,6 +223,8 @@ def expected(one: Case, likelihood: str) -> tuple[dict[str, float], dict[str, Ve
 
 VARIANTS = {
     "RecurD0": {"modules": 0},
+    "RecurD0, the KL as it comes": {"modules": 0, "kl_weight": None},
+    "RecurD1, the KL as it comes": {"kl_weight": None},
     "RecurD1": {},
     "RecurD2": {"modules": 2},
     "two latents an encoder": {"size": 2},
@@ -255,7 +258,7 @@ def check(one: Case, likelihood: str = "bernoulli") -> None:
 
 @pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 def test_terms_of_every_network(options: dict[str, Any]) -> None:
-    check(case(RecurD(**SMALL, **options)))
+    check(case(RecurD(**{**SMALL, **options})))
 
 
 @pytest.mark.parametrize("estimator", ["dv", "jsd", "nwj", "infonce", "club", "smile"])

@@ -54,8 +54,8 @@ SILENT = (
     "Batch, steps, seeds and k are not given: batch 64, 300,000 steps (Locatello et al., 2019), 5 seeds, k = 2; 8 "
     "latents.",
     SPLIT,
-    "Eq. 4 has no KL, yet with λ₂ = 0 the text calls it a β-VAE: ours has the KL with weight 1. Critics are shared by "
-    "all pairs of a term and a layer.",
+    "Eq. 4 has no KL, yet with λ₂ = 0 the text calls it a β-VAE: ours has the KL with weight λ₁, as eq. 1. Critics are "
+    "shared by all pairs of a term and a layer.",
     "DIP-VAE is type I with λ_od = 100 and λ_d = 10 to the letter; the type is not said.",
     "Recon is the mean over pixels of the binary cross-entropy on dSprites and of the squared error on sets in colour: "
     "no cross-entropy of grey or coloured pixels is as low as what is printed.",
