@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from unweave.data import DATASETS, Dataset, DSprites, Triangle
+from unweave.data import DATASETS, Dataset, DSprites, Split, Subset, Triangle
 from unweave.engine import Experiment, from_json, pack, to_json, vary
 from unweave.engine.experiment import NUMBERS, Complete
 from unweave.engine.plain import plain, settled, tagged, untagged
@@ -237,3 +237,10 @@ def test_things_that_no_description_can_hold() -> None:
 def test_pack_takes_experiments_only(given: Any) -> None:
     with pytest.raises((UserError, TypeError), match=r"allowed: an Experiment|not iterable"):
         pack(given)
+
+
+def test_a_part_of_a_data_set_has_its_published_settings() -> None:
+    whole = Experiment("deft", "triangle").complete()
+    part = Experiment("deft", Split(Subset(Triangle(), tuple(range(1000))))).complete()
+    assert (part.method, part.latents, part.batch) == (whole.method, whole.latents, whole.batch)
+    assert part.latents == 4 and Experiment("deft", Split(DSprites())).complete().latents == 12

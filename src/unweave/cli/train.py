@@ -146,7 +146,7 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
         raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}, or {OWN}")
     kind = METHODS[name]
     images = dataset(data) if data else None
-    preset = preset_for(kind, images.name if images else "")
+    preset = preset_for(kind, images or "")
     defaults = Options(
         data=data or cast(Any, tyro.MISSING),
         steps=preset.steps,
@@ -165,7 +165,7 @@ def _experiments(method: Method, options: Options, data: Dataset) -> Iterator[Co
     known(options.likelihood, LIKELIHOODS, "likelihood")
     if options.seeds < 1:
         raise UserError(f"seeds = {options.seeds}; allowed: a whole number from 1")
-    preset = preset_for(type(method), data.name)
+    preset = preset_for(type(method), data)
     for seed in range(options.seed, options.seed + options.seeds):
         yield Experiment(
             method,
@@ -206,7 +206,7 @@ def _job(experiment: Complete, out: Path) -> Job:
 
 def _announce(jobs: Sequence[Job], device: str, source: str) -> str:
     one = jobs[0].experiment
-    preset = preset_for(type(one.method), one.data.name)
+    preset = preset_for(type(one.method), one.data)
     changed = ", ".join(f"{name} {words(ours)} (not {words(theirs)})" for name, ours, theirs in changes(one))
     own = ", ".join(f"{each.name} {words(getattr(one.method, each.name))}" for each in fields(one.method))
     seeds = f"seed {one.seed}" if len(jobs) == 1 else f"seeds {one.seed} to {jobs[-1].experiment.seed}"
@@ -239,7 +239,7 @@ def _expectation(found: Plan) -> str:
 
 def _cut_short(one: Complete) -> Iterator[str]:
     """Schedules that are longer than the whole training, so that it never gets beyond their first part."""
-    published = preset_for(type(one.method), one.data.name).steps
+    published = preset_for(type(one.method), one.data).steps
     for name in one.method.schedules:
         length = getattr(one.method, name)
         if isinstance(length, int) and length >= one.steps:

@@ -11,6 +11,7 @@ from typing import Any
 
 from unweave.data import DATASETS, WRAPPERS, dataset
 from unweave.data.base import Dataset, DataSpec
+from unweave.data.part import Part
 from unweave.engine.cpu import default_precision
 from unweave.engine.plain import build, plain, settled, tagged, untagged
 from unweave.methods import METHODS, Method, Preset
@@ -67,7 +68,7 @@ class Experiment:
         data = dataset(self.data)
         given = self.method
         kind = type(given) if isinstance(given, Method) else METHODS[known(given, METHODS, "method")]
-        preset = preset_for(kind, data.name)
+        preset = preset_for(kind, data)
         method = given if isinstance(given, Method) else kind(**preset.fields)
         return Complete(
             method=method,
@@ -143,9 +144,12 @@ def check_adam(adam: Adam, name: str) -> None:
         )
 
 
-def preset_for(method: type[Method], data: str) -> Preset:
-    """The published settings of a method for a data set, else its general ones."""
-    return method.presets.get(data) or method.presets.get("") or Preset()
+def preset_for(method: type[Method], data: Dataset | str) -> Preset:
+    """The published settings of a method for a data set, or the one that it is a part of, else its general ones."""
+    while isinstance(data, Part):
+        data = data.of
+    name = data if isinstance(data, str) else data.name
+    return method.presets.get(name) or method.presets.get("") or Preset()
 
 
 def to_json(experiment: Complete) -> dict[str, Any]:

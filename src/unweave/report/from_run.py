@@ -119,7 +119,7 @@ def architecture(experiment: Complete) -> str:
 
 def changes(experiment: Complete) -> Iterator[tuple[str, Any, Any]]:
     """What differs from the published settings of the method for the data set: name, value, published value."""
-    preset = preset_for(type(experiment.method), experiment.data.name)
+    preset = preset_for(type(experiment.method), experiment.data)
     published = type(experiment.method)(**preset.fields)
     pairs = [
         (one.name, getattr(experiment.method, one.name), getattr(published, one.name)) for one in fields(published)
@@ -131,7 +131,7 @@ def changes(experiment: Complete) -> Iterator[tuple[str, Any, Any]]:
 
 def again(experiment: Complete) -> str:
     """The command line that trains an experiment; Python where the command line has no words for it."""
-    method, preset = experiment.method, preset_for(type(experiment.method), experiment.data.name)
+    method, preset = experiment.method, preset_for(type(experiment.method), experiment.data)
     rate = experiment.optimiser
     plain = type(rate)(
         **{one.name: getattr(preset.optimiser, one.name) for one in fields(rate) if one.name != "lr"}, lr=rate.lr
@@ -335,7 +335,7 @@ def as_bytes(images: Tensor) -> np.ndarray:
 
 def _notes(run: Run, codes: Codes) -> Iterator[str]:
     e = run.experiment
-    preset = preset_for(type(e.method), e.data.name)
+    preset = preset_for(type(e.method), e.data)
     different = ", ".join(f"{name} {words(ours)} (published: {words(theirs)})" for name, ours, theirs in changes(e))
     if preset.note:
         yield f"Published settings: {preset.note}. " + (

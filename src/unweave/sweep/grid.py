@@ -224,7 +224,7 @@ def complete(settings: Settings) -> Complete:
     kind = type(given) if isinstance(given, Method) else METHODS[known(given, METHODS, "method")]
     # Every part is set before the whole is checked: what is published need not fit what replaces the rest of it.
     top["data"] = dataset(data)
-    preset = preset_for(kind, top["data"].name)
+    preset = preset_for(kind, top["data"])
     top["method"] = given if isinstance(given, Method) else kind(**preset.fields)
     top["optimiser"] = top.get("optimiser") or preset.optimiser
     if top.get("network") is not None:
