@@ -112,6 +112,19 @@ def test_summaries_begin_with_the_best() -> None:
     assert by[0].interval.mean == pytest.approx(np.mean([0.5, 0.6, 0.55, 0.7, 0.52, 0.61, 0.3]))
 
 
+@pytest.mark.parametrize("state", ["running", "stopped", "failed"])
+def test_only_finished_runs_are_numbers(state: str) -> None:
+    """A run under way has scores of the step it is at, and one that has diverged those from before."""
+    runs = made_up({("a", 1.0): [0.1, 0.2, 0.3, 9.0], ("b", 1.0): [0.2, 0.1, 0.4]})
+    runs[3] = runs[3]._replace(head={**runs[3].head, "state": state})
+    rest = runs[:3] + runs[4:]
+    found, wanted = summaries(runs, "mig", threshold=0.15), summaries(rest, "mig", threshold=0.15)
+    assert [one.setting["method"] for one in found] == ["b", "a"] and [one.broken for one in found] == [0, 1]
+    assert [one._replace(broken=0) for one in found] == wanted
+    assert differences(runs, "mig", found) == differences(rest, "mig", wanted)
+    assert correlations(runs, ["mig", "other"]) == pytest.approx(correlations(rest, ["mig", "other"]), nan_ok=True)
+
+
 def test_smaller_can_be_better() -> None:
     values: dict[tuple[str, float], list[float | None]] = {
         ("a", 1.0): [3.0, 1.0],

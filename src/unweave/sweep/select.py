@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ class Summary(NamedTuple):
     failures: FailureRate | None
     """Runs below the threshold; None where none was asked for."""
     broken: int
-    """Runs without this number: not scored, or no longer finite."""
+    """Runs without this number: not finished, not scored, or no longer finite."""
     best: str
     """The key of the best run."""
 
@@ -128,7 +128,8 @@ def summaries(
 
     Args:
         rows: runs, as ``results.rows`` gives them.
-        column: any number: ``mig``, ``elbo``, ``udr``, ``dci_fast_completeness`` …
+        column: any number: ``mig``, ``elbo``, ``udr``, ``dci_fast_completeness`` …; of finished runs, since what is
+            under way or has failed shows an earlier step's.
         by: what makes a setting; every column in which the runs differ, seeds aside, when None.
         lower: whether smaller is better; as the metric says when None.
         threshold: a run that is worse than this has failed.
@@ -146,12 +147,9 @@ def summaries(
     by = settings(rows) if by is None else list(by)
     down = prefers_lower(column) if lower is None else lower
     sign = -1.0 if down else 1.0
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for one in flat:
-        groups.setdefault(repr([one.get(name) for name in by]), []).append(one)
     found = []
-    for members in groups.values():
-        values = [(value, str(one["key"])) for one in members if (value := _number(one.get(column))) is not None]
+    for members in _grouped(flat, by).values():
+        values = [(value, str(one["key"])) for one in members if (value := _scored(one, column)) is not None]
         numbers_ = [value for value, _ in values]
         nothing = Interval(math.nan, math.nan, math.nan, 0)
         failed = None
@@ -176,13 +174,11 @@ def differences(rows: Sequence[Row], column: str, found: Sequence[Summary]) -> l
     """
     from scipy.stats import mannwhitneyu
 
-    flat = [one.flat() for one in rows]
+    if not found:
+        return []
+    groups = _grouped((one.flat() for one in rows), list(found[0].setting))
     samples = [
-        [
-            value
-            for one in flat
-            if all(one.get(n) == v for n, v in each.setting.items()) and (value := _number(one.get(column))) is not None
-        ]
+        [value for one in groups[repr(list(each.setting.values()))] if (value := _scored(one, column)) is not None]
         for each in found
     ]
     pairs = [(i, j) for i, j in combinations(range(len(found)), 2) if min(len(samples[i]), len(samples[j])) > 1]
@@ -205,14 +201,14 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def correlations(rows: Sequence[Row], columns: Sequence[str]) -> NDArray[np.float64]:
-    """(C, C) Spearman rank correlations of columns over runs, each pair over the runs that have both.
+    """(C, C) Spearman rank correlations of columns over runs, each pair over the finished runs that have both.
 
     NaN for fewer than three of them, or where one column does not vary.
     """
     from scipy.stats import rankdata
 
     table = np.array(
-        [[math.nan if (v := _number(one.get(c))) is None else v for c in columns] for one in (r.flat() for r in rows)]
+        [[math.nan if (v := _scored(one, c)) is None else v for c in columns] for one in (r.flat() for r in rows)]
     ).reshape(len(rows), len(columns))
     matrix = np.full((len(columns), len(columns)), math.nan)
     for i in range(len(columns)):
@@ -279,6 +275,19 @@ def score_udr(
 
 def _kept(folder: RunFolder, asked: str) -> float | None:
     return next((row["values"]["udr"] for row in folder.rows() if row.get("asked") == asked), None)
+
+
+def _grouped(flat: Iterable[dict[str, Any]], by: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Runs by their settings in words: 1, 1.0 and True are not the same."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in flat:
+        groups.setdefault(repr([one.get(name) for name in by]), []).append(one)
+    return groups
+
+
+def _scored(one: Mapping[str, Any], column: str) -> float | None:
+    """A finished run's number; None for any other's, which is that of some earlier step."""
+    return _number(one.get(column)) if one["state"] == "done" else None
 
 
 def _number(value: Any) -> float | None:
