@@ -13,7 +13,7 @@ from unweave.cli.console import Console
 from unweave.cli.options import parse
 from unweave.report.text import table
 from unweave.results import rows, safe
-from unweave.sweep.select import Difference, Summary, correlations, differences, score_udr, summaries
+from unweave.sweep.select import MOST, Difference, Summary, correlations, differences, score_udr, summaries
 from unweave.types import UserError
 
 
@@ -22,8 +22,9 @@ class Options:
     """The settings of all runs, best first: mean, bootstrap interval, failures, best run; and which differ.
 
     A setting is everything but the seed. Settings are compared by the two-sided Mann-Whitney U test, with p adjusted by
-    Holm for all pairs. udr ranks without labels: it compares the runs of a setting with one another, and is computed
-    when first asked for; elbo needs a sweep that measured it on held-out images (docs/sweeps.md).
+    Holm for all pairs (of more than 100, only the first with each other). udr ranks without labels: it compares the
+    runs of a setting with one another, and is computed when first asked for; elbo needs a sweep that measured it on
+    held-out images (docs/sweeps.md).
 
     Args:
         metric: any column of `unweave results` that holds numbers: mig, elbo, udr, dci_fast_completeness.
@@ -116,6 +117,7 @@ def _said(best: Sequence[Summary], apart: Sequence[Difference], options: Options
     how = f"(two-sided Mann-Whitney U, Holm, p < {level:.2g})"
     lines = [f"setting 1 differs from {', '.join(clear)} {how}"] if clear else []
     lines += [f"setting 1 is not shown to differ from {', '.join(unclear)} {how}"] if unclear else []
+    lines += [f"of more than {MOST} settings only the first is compared with the others"] if len(best) > MOST else []
     return lines
 
 

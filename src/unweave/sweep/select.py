@@ -22,6 +22,10 @@ from unweave.types import UserError
 
 LOWER = ("loss_", "elbo_")
 """How names begin of which smaller values are better: terms of the loss, and the parts of the ELBO."""
+DRAWS = 1_000_000
+"""Numbers that the bootstrap draws at a time at most: enough to be quick, few enough to hold."""
+MOST = 100
+"""Settings of which every pair is tested; with more, only the best is with each other one."""
 NEVER = ("seed", "source", "written", "seconds_per_step", "failed_term")
 """Columns that do not make a setting."""
 
@@ -80,7 +84,9 @@ def bootstrap(values: Sequence[float], confidence: float = 0.95, *, resamples: i
             f"bootstrap: confidence = {confidence}, resamples = {resamples}; allowed: above 0 and below 1; from 1"
         )
     chance = np.random.default_rng(seed)
-    means = np.array([x[chance.integers(0, len(x), len(x))].mean() for _ in range(resamples)])
+    each = max(1, DRAWS // len(x))
+    shares = (min(each, resamples - done) for done in range(0, resamples, each))
+    means = np.concatenate([x[chance.integers(0, len(x), (share, len(x)))].mean(1) for share in shares])
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(x.mean()), float(low), float(high), len(x))
 
@@ -170,7 +176,8 @@ def summaries(
 def differences(rows: Sequence[Row], column: str, found: Sequence[Summary]) -> list[Difference]:
     """Every pair of settings, tested: two-sided Mann-Whitney U (exact for few runs without ties), p adjusted by Holm.
 
-    Settings with fewer than two numbers are left out: no test can tell them apart.
+    Settings with fewer than two numbers are left out: no test can tell them apart. Of more than ``MOST`` settings only
+    the first is tested against each other one.
     """
     from scipy.stats import mannwhitneyu
 
@@ -181,7 +188,8 @@ def differences(rows: Sequence[Row], column: str, found: Sequence[Summary]) -> l
         [value for one in groups[repr(list(each.setting.values()))] if (value := _scored(one, column)) is not None]
         for each in found
     ]
-    pairs = [(i, j) for i, j in combinations(range(len(found)), 2) if min(len(samples[i]), len(samples[j])) > 1]
+    every = combinations(range(len(found)), 2) if len(found) <= MOST else ((0, j) for j in range(1, len(found)))
+    pairs = [(i, j) for i, j in every if min(len(samples[i]), len(samples[j])) > 1]
     raw = [float(mannwhitneyu(samples[i], samples[j], alternative="two-sided").pvalue) for i, j in pairs]
     means = [each.interval.mean for each in found]
     return [Difference(i, j, means[i] - means[j], p) for (i, j), p in zip(pairs, holm(raw), strict=True)]
