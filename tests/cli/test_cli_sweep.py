@@ -77,6 +77,31 @@ def test_select_finds_the_best(call: Call, grid: str) -> None:
     assert "udr" in json.loads(call("results", "--json").out)[0]
 
 
+def test_udr_is_that_of_the_settings_asked_for(call: Call, grid: str) -> None:
+    """The scores that were kept last may be of another grouping."""
+    call("sweep", grid, "--workers", "0")
+    first = call("select", "udr", "--json").out
+    other = json.loads(call("select", "udr", "--by", "method", "--json").out)
+    assert [one["interval"]["runs"] for one in other["settings"]] == [6]
+    assert call("select", "udr", "--json").out == first
+    folder = RunFolder(next(Path("runs").iterdir()))
+    folder.write("status", {**folder.read("status"), "state": "stopped"})
+    left = json.loads(call("select", "udr", "--json").out)["settings"]
+    assert sorted((one["interval"]["runs"], one["broken"]) for one in left) == [(2, 1), (3, 0)]
+
+
+def test_select_says_what_it_passed_over(call: Call, grid: str) -> None:
+    call("sweep", grid, "--workers", "0")
+    first, *rest = sorted(Path("runs").iterdir())
+    (first / "status.json").write_text("{")
+    done = call("select", "mig", "--json")
+    assert done.code == 0 and f"note: passed over runs/{first.name}: " in done.line and "damaged" in done.line
+    assert sum(one["interval"]["runs"] for one in json.loads(done.out)["settings"]) == 5
+    for folder in rest:
+        (folder / "status.json").write_text("{")
+    assert "none of the 6 runs of runs can be read; runs/" in call("select", "mig").line
+
+
 @pytest.mark.parametrize(
     "words, told",
     [

@@ -167,6 +167,9 @@ def test_smaller_can_be_better() -> None:
     assert [prefers_lower(name) for name in ("mig", "reconstruction_mean_bce", "elbo", "elbo_kl", "spread")] == [
         False, True, False, True, False
     ]  # fmt: skip
+    errors = ("dci_lasso_nrmse", "dci_lasso_nrmse_pos_x", "dci_lasso_joint_nrmse", "seconds_per_step")
+    assert all(prefers_lower(name) for name in errors)
+    assert not any(prefers_lower(name) for name in ("dci_lasso", "dci_lasso_informativeness", "dci_fast"))
 
 
 def test_rank_correlations_by_hand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from unweave.cli.console import Console
+from unweave.cli.console import Console, one_line
 from unweave.cli.options import parse
 from unweave.report.text import table
 from unweave.results import rows, safe
@@ -59,12 +60,20 @@ def run(argv: Sequence[str]) -> int:
     console = Console(options.json)
     column, by = safe(options.metric), [safe(one) for one in options.by] or None
     with console.busy(f"reading {options.out}"):
-        found, _ = rows(options.out)
-        if not found:
+        found, skipped = rows(options.out)
+        if not found and not skipped:
             raise UserError(f"{options.out} holds no runs; train some first, or name another folder with --out")
+        if not found:
+            folder, why = next(iter(skipped.items()))
+            raise UserError(f"none of the {len(skipped):,} runs of {options.out} can be read; {folder}: {why}")
         if column == "udr":
-            score_udr(found, by=by, root=options.data_root)
-            found, _ = rows(options.out)
+            # What a run's folder holds may be of other runs: only what was found for these counts.
+            scores = score_udr(found, by=by, root=options.data_root)
+            found = [
+                one._replace(measured={**one.measured, "udr": scores.get(str(one.head["key"]))}) for one in found
+            ]
+    for folder, why in skipped.items():
+        print(one_line(f"unweave select: note: passed over {folder}: {why}"), file=sys.stderr)
     best = summaries(
         found,
         column,

@@ -17,6 +17,8 @@ class Metric(ABC):
     references: ClassVar[tuple[Reference, ...]] = ()
     better: ClassVar[str] = "higher"
     """``higher`` or ``lower``: which values are better."""
+    errors: ClassVar[tuple[str, ...]] = ()
+    """Parts that are better when lower, though the value is better when higher; ``nrmse`` means ``nrmse.NAME`` too."""
     reads: ClassVar[str] = "factors"
     """What the codes must carry beside the means: ``factors`` (levels), ``distortion`` (reconstruction errors), or
     nothing (``codes``)."""

@@ -99,6 +99,7 @@ class DCI(Metric):
         ),
         LOCATELLO_2019,
     )
+    errors: ClassVar[tuple[str, ...]] = ("nrmse",)
     cost: ClassVar[str] = "8 s with fast, 180 s with boosting"
 
     estimator: Literal["boosting", "fast", "lasso"] = "boosting"

@@ -20,8 +20,8 @@ from unweave.run import load
 from unweave.store import RunFolder, now
 from unweave.types import UserError
 
-LOWER = ("loss_", "elbo_")
-"""How names begin of which smaller values are better: terms of the loss, and the parts of the ELBO."""
+LOWER = ("loss_", "elbo_", "seconds_per_step")
+"""How names begin of which smaller values are better: terms of the loss, the parts of the ELBO, and time."""
 DRAWS = 1_000_000
 """Numbers that the bootstrap draws at a time at most: enough to be quick, few enough to hold."""
 MOST = 100
@@ -115,10 +115,15 @@ def prefers_lower(column: str) -> bool:
 
     >>> prefers_lower("reconstruction"), prefers_lower("mig_gap_shape"), prefers_lower("elbo"), prefers_lower("loss_kl")
     (True, False, False, True)
+    >>> prefers_lower("dci_lasso"), prefers_lower("dci_lasso_nrmse_shape")
+    (False, True)
     """
-    names = {safe(name): kind.better == "lower" for name, kind in METRICS.items()}
+    names = {safe(name): kind for name, kind in METRICS.items()}
     near = max((name for name in names if column == name or column.startswith(f"{name}_")), key=len, default="")
-    return names.get(near, column.startswith(LOWER))
+    if not near:
+        return column.startswith(LOWER)
+    part = f"{column.removeprefix(near)}_"
+    return names[near].better == "lower" or any(f"_{safe(one)}_" in part for one in names[near].errors)
 
 
 def summaries(
