@@ -14,7 +14,8 @@ from engine.test_faults import Fragile
 from job.kinds import Area, Deadly, Spread, serve_on_paper, training, worked
 from unweave.job import Job, Result, quiet
 from unweave.store import Held, RunFolder
-from unweave.sweep import Standing, perform
+from unweave.studies.kept import kept
+from unweave.sweep import Standing, perform, plan
 from unweave.sweep import local as module
 from unweave.sweep.driver import Progress
 from unweave.sweep.units import PACK, units, work
@@ -83,6 +84,21 @@ def test_what_failed_without_numbers_is_tried_again_and_a_broken_training_is_not
     before = note.stat().st_mtime_ns
     assert {one.failed for one in results(jobs, tmp_path, workers=0).values()} == {one.failed for one in first.values()}
     assert worked(tmp_path) == ["1", "1"] and note.stat().st_mtime_ns == before
+
+
+def test_a_damaged_result_fails_its_own_job_only(tmp_path: Path) -> None:
+    jobs: list[Job] = [Area(1.0), Area(2.0)]
+    results(jobs, tmp_path, workers=0)
+    file = tmp_path / jobs[0].home / f"result-{jobs[0].key}.npz"
+    file.write_bytes(b"PK")
+    found = results([*jobs, Area(3.0)], tmp_path, workers=0)
+    assert found[jobs[0].key].failed.startswith(f"cannot read {file}") and found[jobs[0].key].values == {}
+    assert [found[one.key].values["area"] for one in (jobs[1], Area(3.0))] == [4, 9]
+    assert [one.key for _, one in kept([({}, job) for job in jobs], tmp_path)] == [jobs[1].key]
+    (tmp_path / jobs[1].home / "rows.jsonl").write_text("{\n")
+    planned = plan([*jobs, Area(3.0)], tmp_path, device="cpu", workers=1)
+    assert (planned.jobs, planned.kept) == (3, 2), "that the arrays are damaged is not looked for"
+    assert kept([({}, job) for job in jobs], tmp_path) == []
 
 
 def test_this_process_keeps_its_threads(tmp_path: Path) -> None:

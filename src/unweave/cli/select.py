@@ -69,9 +69,7 @@ def run(argv: Sequence[str]) -> int:
         if column == "udr":
             # What a run's folder holds may be of other runs: only what was found for these counts.
             scores = score_udr(found, by=by, root=options.data_root)
-            found = [
-                one._replace(measured={**one.measured, "udr": scores.get(str(one.head["key"]))}) for one in found
-            ]
+            found = [one._replace(measured={**one.measured, "udr": scores.get(str(one.head["key"]))}) for one in found]
     for folder, why in skipped.items():
         print(one_line(f"unweave select: note: passed over {folder}: {why}"), file=sys.stderr)
     best = summaries(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from unweave.engine.place import place
 from unweave.job import Job, Result
-from unweave.sweep.units import units
+from unweave.sweep.units import broken, units
 from unweave.types import UserError
 
 
@@ -95,7 +95,11 @@ def _perform(
     progress = Progress(asked, told)
     todo: list[Job] = []
     for key, job in asked.items():
-        kept = job.kept(out)
+        kept: Result | None
+        try:
+            kept = job.kept(out)
+        except UserError as error:
+            kept = broken(job, error)
         if kept is None:
             todo.append(job)
         else:
