@@ -15,7 +15,7 @@ from unweave.engine import train
 from unweave.job import Result, Scores, Terms, Training, together
 from unweave.job import training as module
 from unweave.methods import VAE
-from unweave.run import Run
+from unweave.run import Run, load
 from unweave.store import RunFolder
 from unweave.types import Codes, UserError
 
@@ -95,6 +95,20 @@ def test_killed_at_a_measurement_it_goes_on(
     assert equal(training(at=AT).run(tmp_path / "killed"), wanted)
     assert sorted(calls) == [0, 5, 6, 20], "no step was measured twice"
     assert same(weights(tmp_path / "killed", training()), weights(tmp_path / "whole", training()))
+
+
+def test_terms_are_those_of_the_checkpoint_to_the_last_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the end of the training and its measures, and with the record lost in a power cut."""
+    measures = (Spread(), Terms(0.5))
+    wanted = training(measures=measures, data="triangle").run(tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Terms, "__call__", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        training(measures=measures, data="triangle").run(tmp_path / "killed")
+    folder = tmp_path / "killed" / training(data="triangle").home
+    before = load(folder).terms
+    (folder / "trace.csv").write_bytes(b"")
+    assert load(folder).terms == {name: pytest.approx(values, rel=1e-8) for name, values in before.items()}
+    assert equal(training(measures=measures, data="triangle").run(tmp_path / "killed"), wanted)
 
 
 def test_a_training_that_is_past_a_step_gives_the_same_course(tmp_path: Path) -> None:

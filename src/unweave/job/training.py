@@ -16,6 +16,7 @@ from unweave.data.base import Dataset, Images
 from unweave.engine import Complete, Experiment, encode, train
 from unweave.engine.place import home, place
 from unweave.engine.step import build
+from unweave.engine.trace import recorded
 from unweave.engine.train import restore_model
 from unweave.job.base import Arrays, Job, Measure, Result, Told, Values, about, digest, keep, numbers, quiet
 from unweave.job.measures import Scores
@@ -300,9 +301,9 @@ def _restored(one: Complete, folder: RunFolder, images: Images, where: torch.dev
         raise UserError(f"{folder.path} has no checkpoint of {one.key}; remove the folder to train it again")
     model = build(one, where)
     restore_model(model, checkpoint.tensors)
-    table = folder.read_trace()
-    whole = sum(step <= checkpoint.step for step in table.get("step", []))
-    run = _view(one, model, checkpoint.step, {n: v[:whole] for n, v in table.items()}, images, root)
+    # Not from trace.csv, which is rounded: a training that was killed before it was measured gives the same numbers.
+    table = recorded(one.steps, checkpoint.terms, checkpoint.tensors, checkpoint.step)
+    run = _view(one, model, checkpoint.step, table, images, root)
     run.folder = folder if checkpoint.step >= one.steps else None
     return run
 
