@@ -141,6 +141,35 @@ def test_jobs_of_one_experiment_in_one_call(tmp_path: Path, calls: list[int]) ->
     assert equal(found[jobs[3].key], training(seed=1).run(tmp_path / "alone"))
 
 
+@pytest.mark.parametrize("meanwhile", [(), (5, 6), AT])
+def test_what_another_process_measures_meanwhile_is_measured_once(
+    meanwhile: tuple[int, ...], tmp_path: Path, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = module.train
+
+    def late(*given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(module, "train", before)
+        training(at=meanwhile).run(tmp_path)
+        return before(*given, **more)
+
+    monkeypatch.setattr(module, "train", late)
+    result = training(at=(5, 6)).run(tmp_path)
+    assert sorted(calls) == sorted({*meanwhile, 5, 6, 20})
+    assert result.arrays["course.step"].tolist() == [5, 6]
+    rows = [
+        row.get("asked", row.get("job", "")) + str(row.get("step"))
+        for row in RunFolder(tmp_path / training().home).rows()
+    ]
+    assert len(rows) == len(set(rows)) and equal(result, training(at=(5, 6)).run(tmp_path))
+
+
+def test_training_again_up_to_a_step_is_told(tmp_path: Path) -> None:
+    training().run(tmp_path)
+    shares: list[float] = []
+    training(at=(5,)).run(tmp_path, told=lambda share, line: shares.append(share))
+    assert shares == pytest.approx([step / 20 for step in range(1, 6)])
+
+
 def test_lockstep_gives_what_trainings_in_turn_give(tmp_path: Path) -> None:
     jobs = [training(seed=seed) for seed in (0, 1)]
     found = list(together(jobs, tmp_path / "pack", lockstep=True))
