@@ -17,6 +17,7 @@ from job.kinds import Area, Spread, training
 from unweave.job import Scores, Terms
 from unweave.results import cache as module
 from unweave.results import export, frame, query, reader, rows
+from unweave.results import sql as sql_module
 from unweave.results import table as table_module
 from unweave.store import RunFolder
 from unweave.types import Adam, UserError
@@ -188,6 +189,38 @@ def test_what_was_measured_on_the_way(out: Path) -> None:
     assert result is not None
     assert [one["step"] for one in found] == [10, 20]
     assert [one["value"] for one in found][1] == result.values["spread1"]
+
+
+@pytest.mark.parametrize("together", [1, 30, 10**6])
+def test_terms_of_all_runs(together: int, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_module, "TOGETHER", together)
+    wanted = [
+        {"key": one.head["key"], "step": step, "term": term, "value": value}
+        for one in rows(out)[0]
+        for table in [RunFolder(one.folder).read_trace()]
+        for term, values in table.items()
+        if term != "step"
+        for step, value in zip(table["step"], values, strict=True)
+    ]
+    assert ask("select * from trace order by key, term, step", out) == sorted(
+        wanted, key=lambda line: (line["key"], line["term"], line["step"])
+    )
+
+
+def test_folders_with_damaged_measurements_or_terms_are_passed_over(out: Path) -> None:
+    first, second, third, _ = sorted(one.folder for one in rows(out)[0])
+    ask("select 1", out)
+    with (second / "trace.csv").open("a") as file:
+        file.write("x\n")
+    with (first / "rows.jsonl").open("a") as file:
+        file.write('{"asked": "a", "step": 20}\n')
+    (third / "trace.csv").write_bytes(b"")
+    answer, skipped = query("select count(distinct key) as n from trace", out)
+    assert answer == [{"n": 2}] and list(skipped) == [second] and "trace.csv: damaged" in skipped[second]
+    answer, skipped = query("select count(distinct key) as n from measured", out)
+    assert answer == [{"n": 3}] and skipped == {first: "damaged (KeyError: 'values')"}
+    answer, skipped = query("select count(*) as traced, 1 as measured_too from runs", out)
+    assert answer == [{"traced": 4, "measured_too": 1}] and skipped == {}
 
 
 def test_large_files_are_read_too(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
