@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +77,26 @@ def export(lines: list[dict[str, Any]], file: Path) -> None:
                 rows.writerow(columns)
                 rows.writerows([one.get(name) for name in columns] for one in lines)
         else:
+            part.touch()
             with connect() as database:
                 # A file of no columns is none, so an answer without lines has one.
                 insert(database, "answer", lines, {} if lines else {"nothing": "BIGINT"})
-                path = str(part).replace("'", "''")
-                database.execute(f"copy answer to '{path}' (format parquet)")
+                _copy(database, part, file)
         part.replace(file)
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _copy(database: Any, part: Path, file: Path) -> None:
+    import duckdb
+
+    path = str(part).replace("'", "''")
+    try:
+        database.execute(f"copy answer to '{path}' (format parquet)")
+    except duckdb.Error as error:
+        raise UserError(f"cannot write {file}: {' '.join(str(error).split())}") from None
 
 
 def _answer(database: Any, sql: str) -> list[dict[str, Any]]:
@@ -105,7 +116,16 @@ def _answer(database: Any, sql: str) -> list[dict[str, Any]]:
     named: dict[str, int] = {}
     for place, name in enumerate(columns):
         named[free(name, named)] = place
-    return [{name: line[place] for name, place in named.items()} for line in lines]
+    return [{name: _number(line[place]) for name, place in named.items()} for line in lines]
+
+
+def _number(value: Any) -> Any:
+    """A decimal as the float that it is everywhere else; in lists and structures too."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, list):
+        return [_number(one) for one in value]
+    return {name: _number(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def _long(database: Any, out: Path, sql: str, skipped: dict[Path, str]) -> None:
