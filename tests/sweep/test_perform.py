@@ -110,16 +110,23 @@ def test_this_process_keeps_its_threads(tmp_path: Path) -> None:
         torch.set_num_threads(1)
 
 
-def test_a_folder_that_another_process_writes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_folder_that_another_process_writes_is_waited_for(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     held = RunFolder(tmp_path / Area(1.0).home).lock()
     held.__enter__()
     order = []
-    for result in perform([Area(1.0), Area(2.0)], tmp_path, workers=0):
+    seen: list[Standing] = []
+    for result in perform([Area(1.0), Area(2.0)], tmp_path, workers=workers, told=seen.append):
         order.append(result.values["area"])
         if len(order) == 1:
             threading.Timer(0.05, held.__exit__, (None, None, None)).start()
     assert order == [4, 1]
+    who = f"waiting: {tmp_path / Area(1.0).home} is being written by process {os.getpid()} on "
+    assert any(line.startswith(who) for one in seen for line in one.lines)
+    assert not any(line.startswith(who) for line in seen[-1].lines)
 
 
 def test_a_pack_of_which_one_is_held_is_left_whole(tmp_path: Path) -> None:
@@ -189,22 +196,57 @@ def test_the_time_left_follows_the_pace() -> None:
     clock[0] += 30
     for side in (1, 2, 3):
         progress.finish(Area(float(side)).key, side == 2)
-    assert seen[-1].left == pytest.approx(60) and seen[-1][:3] == (4, 1, 10)
+    assert seen[-1].left == pytest.approx(6 * 30 / 2) and seen[-1][:3] == (4, 1, 10), "a failure is no work"
+    progress.finish(Area(9.0).key, False)
     cost = jobs[Area(4.0).key].cost.seconds
     progress.at(0, 1e-9, "begun", cost)
     progress.at(0, 0.5, "halfway", cost)
-    assert seen[-1].left == pytest.approx(5.5 * 30 / 3.5) and seen[-1].lines == ("halfway, 50%",)
+    assert seen[-1].left == pytest.approx(4.5 * 30 / 3.5) and seen[-1].lines == ("halfway, 50%",)
     progress.finish(Area(4.0).key, False)
     progress.idle(0)
     clock[0] += 10
     progress.at(1, 0.0, "given", cost)
     progress.at(1, 0.6, "gone on with", cost)
-    assert seen[-1].left == pytest.approx(4.4 * 10), "what it was gone on with from says nothing about the pace"
+    assert seen[-1].left == pytest.approx(3.4 * 10), "what it was gone on with from says nothing about the pace"
     progress.at(1, 0.8, "gone on with", cost)
-    assert seen[-1].left == pytest.approx(4.2 * 40 / 4.2)
+    assert seen[-1].left == pytest.approx(3.2 * 40 / 4.2)
     progress.idle(1)
     progress.tell()
     assert seen[-1].lines == ()
+
+
+def test_jobs_of_a_unit_that_have_ended_are_not_counted_twice() -> None:
+    clock = [0.0]
+    seen: list[Standing] = []
+    jobs = {job.key: job for job in (Area(float(side)) for side in range(10))}
+    cost = jobs[Area(0.0).key].cost.seconds
+    progress = Progress(jobs, seen.append, lambda: clock[0])
+    progress.begin()
+    progress.at(0, 1e-9, "a unit of four", 4 * cost)
+    clock[0] = 30
+    progress.at(0, 0.75, "a unit of four", 4 * cost)
+    assert seen[-1].left == pytest.approx(7 * 30 / 3)
+    for side in (0, 1, 2):
+        progress.ended(0, Area(float(side)).key, False)
+        progress.finish(Area(float(side)).key, False)
+        assert seen[-1].left == pytest.approx(7 * 30 / 3)
+    progress.idle(0)
+    # Gone on with halfway, and then failed: neither what was there nor the rest is work.
+    progress.at(0, 0.0, "given", cost)
+    progress.at(0, 0.5, "gone on with", cost)
+    progress.ended(0, Area(4.0).key, True)
+    progress.finish(Area(4.0).key, True)
+    progress.idle(0)
+    progress.tell()
+    assert seen[-1].left == pytest.approx(6 * 30 / 3)
+
+
+def test_jobs_done_one_by_one_tell_the_share_of_their_unit(tmp_path: Path) -> None:
+    shares: list[float] = []
+    unit = (Area(1.0), Area(2.0, "UserError"), Area(3.0), Area(4.0))
+    found = list(work(unit, tmp_path, None, "cpu", lambda share, line: shares.append(share), {}))
+    assert [bool(one.failed) for one in found] == [False, True, False, False]
+    assert shares == pytest.approx([0.125, 0.625, 0.875])
 
 
 @pytest.mark.parametrize(
