@@ -151,6 +151,20 @@ def test_a_full_disk_is_said_before_anything_starts(call: Call, grid: str, monke
     assert done.code == 2 and "runs has 1 kB free and about" in done.line and not Path("runs").exists()
 
 
+def test_a_run_that_cannot_be_logged_is_named(call: Call, grid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[Path] = []
+
+    def log(folder: Path) -> None:
+        logged.append(folder)
+        if len(logged) == 2:
+            raise ConnectionError("nobody\nanswers")
+
+    monkeypatch.setattr(module, "logger", lambda name: log)
+    done = call("sweep", grid, "--workers", "0", "--log", "wandb")
+    assert done.code == 0 and len(logged) == 6 and "6 of 6 done, 0 failed" in done.out
+    assert done.line == f"unweave sweep: note: {logged[1]} was not logged: nobody answers"
+
+
 def test_an_interruption_says_how_to_go_on(call: Call, grid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*given: object, **more: object) -> object:
         raise KeyboardInterrupt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -166,6 +167,12 @@ def test_packs_are_cut_where_a_gpu_would_have_nothing_to_do() -> None:
     assert sorted(len(unit) for unit in units(many, "cuda", 4)) == [1, 3, 3, 3]
     assert [len(unit) for unit in units(many, "cuda", 16)] == [1] * 10
     assert len(units(many, "cpu", 4)) == 10
+
+
+def test_windows_waits_for_61_workers_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.crew("cpu", 100, 200) == ["cpu"] * 100
+    monkeypatch.setattr(module, "os", SimpleNamespace(name="nt", cpu_count=lambda: 128))
+    assert module.crew("cpu", None, 200) == ["cpu"] * 61 and module.crew("cpu", 5, 200) == ["cpu"] * 5
 
 
 def test_several_gpus_each_get_a_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

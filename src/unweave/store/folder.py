@@ -238,7 +238,7 @@ class RunFolder:
                 return {key: found[key] for key in found.files}
         except StoreError:
             raise
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
     def write_trace(self, table: Mapping[str, Sequence[float]]) -> None:

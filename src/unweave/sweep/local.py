@@ -23,6 +23,8 @@ from unweave.sweep.worker import one_thread, seldom, serve, single
 
 TRIES = 3
 """How often a unit is given to a worker whose process then dies."""
+WINDOWS = 61
+"""Processes that Windows can wait for at a time."""
 PATIENCE = 1.0
 """Seconds until a folder that another process writes is looked at again."""
 
@@ -211,4 +213,5 @@ def crew(device: str, workers: int | None, count: int) -> list[str]:
     if device == "cuda":
         gpus = torch.cuda.device_count()
         return [f"cuda:{place % gpus}" for place in range(min(workers or gpus, count))]
-    return [device] * min(workers or (processors() if device == "cpu" else 1), count)
+    most = WINDOWS if os.name == "nt" else count
+    return [device] * min(workers or (processors() if device == "cpu" else 1), count, most)
