@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from unweave.cli import study
 from unweave.cli import sweep as module
 from unweave.store import RunFolder
 from unweave.sweep import planning
@@ -136,13 +137,26 @@ def test_a_mistyped_grid_starts_nothing(betas: str, told: str, call: Call, tmp_p
     assert done.code == 2 and told in done.line and not (tmp_path / "runs").exists()
 
 
+def test_what_cannot_be_measured_is_said_before_anything_is_trained(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID.format(betas="[1]").replace('"triangle:train"', '"triangle"'))
+    done = call("sweep", "grid.toml", "--workers", "0")
+    assert done.code == 2 and not (tmp_path / "runs").exists()
+    assert "triangle was trained on whole; allowed: training on a part, such as triangle:train" in done.line
+
+
+def test_a_study_says_how_many_workers_it_has(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "processors", lambda: 3)
+    for words, workers in ((), 3), (("--workers", "0"), 1), (("--workers", "5"), 5):
+        assert f" on {workers} workers" in call("study", "devae-table1", "--dry", *words).out
+
+
 def test_failures_are_named_and_counted(call: Call, tmp_path: Path) -> None:
-    text = GRID.format(betas="[1]").replace('"triangle:train"', '"triangle"')
+    text = GRID.format(betas="[1]").replace('"beta-vae"', '"infogan"').replace("method__beta = [1]\n", "")
     (tmp_path / "grid.toml").write_text(text)
     done = call("sweep", "grid.toml", "--workers", "0")
     assert done.code == 1
-    assert done.out.count("failed  beta-vae on triangle, seed") == 3 and "0 of 3 done, 3 failed" in done.out
-    assert "triangle was trained on whole; allowed: training on a part, such as triangle:train" in done.out
+    assert done.out.count("failed  infogan on triangle:split, seed") == 3 and "0 of 3 done, 3 failed" in done.out
+    assert "held-out ELBO: the codes of infogan have no widths, so no KL" in done.out
 
 
 def test_a_full_disk_is_said_before_anything_starts(call: Call, grid: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_huge_grids_are_counted_only() -> None:
 FILE = """
 [experiment]
 method = "beta-vae"
-data = "triangle"
+data = "triangle:train"
 steps = 50
 network = { name = "mlp", hidden = [8] }
 
@@ -133,7 +133,7 @@ def test_a_file(tmp_path: Path) -> None:
     assert jobs[0].measures == (Scores((MIG(), DCI(estimator="fast"))), Terms(), HeldOutELBO(images=100))
     assert jobs[0].at == (10, 50) and jobs[0].count == 500
     wanted = Experiment(
-        BetaVAE(beta=8.0), "triangle", MLP((8,)), None, 5, 50, optimiser=Adam(lr=1e-3), seed=4
+        BetaVAE(beta=8.0), "triangle:train", MLP((8,)), None, 5, 50, optimiser=Adam(lr=1e-3), seed=4
     ).complete()
     assert wanted in [job.experiment for job in jobs]
     assert {job.experiment.optimiser.lr for job in jobs} == {1e-4, 1e-3, 1e-2}
@@ -177,6 +177,10 @@ MISTAKES = [
     ("[measure]\nat = [400]", r"at = \[400\]; allowed: steps from 0 to 50"),
     ("[measure]\nat = 4", "measure.at = 4; allowed: a list of steps"),
     ("[measure]\nimages = 3", "count = 3; allowed: a whole number from 10"),
+    ("[measure]\nelbo = true", "held-out ELBO: triangle was trained on whole; allowed: training on a part"),
+    ("[measure]\nelbo = {images = -5}", "held-out ELBO: images = -5; allowed: a whole number from 1"),
+    ("[measure]\nmetrics = [{name = 'mig', bins = 0}]", "MIG: bins = 0; allowed is 2 or more"),
+    ("[measure]\nmetrics = [{name = 'dci', train = 1}]", "DCI: train = 1; allowed is 5 or more"),
     ("[measure]\nterms = 3", "measure.terms = 3; allowed: true, false"),
     ("[product]\nmethod__ = [1]", "unknown field 'method__' of an experiment"),
     ("[product]\nsteps__ = [1]", "unknown field 'steps__' of an experiment — did you mean 'steps'"),

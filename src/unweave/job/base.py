@@ -62,6 +62,10 @@ class Measure(ABC):
     def label(self) -> str:
         """A few words for people, and for messages."""
 
+    def check(self, experiment: Complete) -> None:
+        """Raises UserError for what cannot be measured on this training, as far as it shows before anything starts."""
+        return
+
     @abstractmethod
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         """Named numbers and named arrays of a run, whose data set is encoded in ``codes``."""

@@ -66,7 +66,8 @@ class Training(Job):
         """A checked job of an experiment that may still be open.
 
         Raises:
-            UserError: an experiment that cannot be trained, steps outside of it, or fewer than 10 images.
+            UserError: an experiment that cannot be trained, steps outside of it, fewer than 10 images, or what cannot
+                be measured on it.
         """
         job = cls(experiment.complete(), **more)
         outside = [step for step in job.at if not 0 <= step <= job.experiment.steps]
@@ -74,6 +75,8 @@ class Training(Job):
             raise UserError(f"at = {outside[:4]}; allowed: steps from 0 to {job.experiment.steps:,}")
         if job.count is not None and job.count < 10:
             raise UserError(f"count = {job.count}; allowed: a whole number from 10, or None for all images")
+        for measure in job.measures:
+            measure.check(job.experiment)
         return job
 
     @property

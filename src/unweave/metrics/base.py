@@ -42,6 +42,10 @@ class Metric(ABC):
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         """Score the codes. Raises UserError when they lack what the metric needs (factors, distortion, widths)."""
 
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with; asked before anything is trained too."""
+        return
+
     def settings(self, codes: Codes, seed: int) -> dict[str, Any]:
         """Every setting that made a score: the fields, the seed, how many images and latents were read."""
         return {
