@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from job.kinds import Area, Spread, training
 from unweave.job import Scores, Terms
 from unweave.results import cache as module
 from unweave.results import export, frame, query, reader, rows
+from unweave.results import sql as sql_module
 from unweave.results import table as table_module
 from unweave.store import RunFolder
 from unweave.types import Adam, UserError
@@ -119,6 +121,27 @@ def test_a_damaged_cache_is_made_again(content: bytes, out: Path, reads: list[st
     assert not list(out.glob("*.part"))
 
 
+def test_a_row_has_the_columns_of_its_layout(out: Path) -> None:
+    """Unchanged folders keep the rows that were cached: who changes these columns raises ``LAYOUT``."""
+    found = {one.head["method"]: one for one in rows(out)[0]}["vae"]
+    columns = (
+        "key method data seed state step steps mig mig_gap_orientation mig_gap_pos_x mig_gap_pos_y mig_nmi1 mig_nmi2 "
+        "loss_total loss_recon loss_kl spread1 data_author_labels data_angle_noise network network_hidden "
+        "network_activation likelihood latents batch precision lr adam_betas adam_eps adam_weight_decay adam_clip "
+        "failed_term seconds_per_step source written"
+    )
+    assert (module.LAYOUT, " ".join(found.flat())) == (1, columns)
+
+
+def test_what_a_kill_left_half_written_is_swept(out: Path) -> None:
+    old, new = out / f"{module.FILE}.1-ab.part", out / f"{module.FILE}.2-cd.part"
+    for part in (old, new):
+        part.write_bytes(b"PAR1")
+    os.utime(old, (1, 1))
+    ask("select 1", out)
+    assert not old.exists() and new.exists(), "another process may be writing the new one"
+
+
 def test_a_cache_of_other_columns_is_made_again(out: Path) -> None:
     with module.connect() as database:
         database.execute(f"copy (select 1 as a) to '{out / module.FILE}' (format parquet)")
@@ -190,6 +213,38 @@ def test_what_was_measured_on_the_way(out: Path) -> None:
     assert [one["value"] for one in found][1] == result.values["spread1"]
 
 
+@pytest.mark.parametrize("together", [1, 30, 10**6])
+def test_terms_of_all_runs(together: int, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_module, "TOGETHER", together)
+    wanted = [
+        {"key": one.head["key"], "step": step, "term": term, "value": value}
+        for one in rows(out)[0]
+        for table in [RunFolder(one.folder).read_trace()]
+        for term, values in table.items()
+        if term != "step"
+        for step, value in zip(table["step"], values, strict=True)
+    ]
+    assert ask("select * from trace order by key, term, step", out) == sorted(
+        wanted, key=lambda line: (line["key"], line["term"], line["step"])
+    )
+
+
+def test_folders_with_damaged_measurements_or_terms_are_passed_over(out: Path) -> None:
+    first, second, third, _ = sorted(one.folder for one in rows(out)[0])
+    ask("select 1", out)
+    with (second / "trace.csv").open("a") as file:
+        file.write("x\n")
+    with (first / "rows.jsonl").open("a") as file:
+        file.write('{"asked": "a", "step": 20}\n')
+    (third / "trace.csv").write_bytes(b"")
+    answer, skipped = query("select count(distinct key) as n from trace", out)
+    assert answer == [{"n": 2}] and list(skipped) == [second] and "trace.csv: damaged" in skipped[second]
+    answer, skipped = query("select count(distinct key) as n from measured", out)
+    assert answer == [{"n": 3}] and skipped == {first: "damaged (KeyError: 'values')"}
+    answer, skipped = query("select count(*) as traced, 1 as measured_too from runs", out)
+    assert answer == [{"traced": 4, "measured_too": 1}] and skipped == {}
+
+
 def test_large_files_are_read_too(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = [one.flat() for one in rows(out)[0]]
     monkeypatch.setattr(table_module, "LARGEST", 100)
@@ -211,8 +266,19 @@ def test_exports(out: Path, tmp_path: Path) -> None:
     export([], tmp_path / "none.parquet")
     with pytest.raises(UserError, match=r"a\.xlsx ends in '\.xlsx'; allowed: \.csv, \.parquet"):
         export(lines, tmp_path / "a.xlsx")
-    with pytest.raises(UserError, match=r"cannot write .*: No such file"):
-        export(lines, tmp_path / "nowhere" / "a.csv")
+    for name in ("a.csv", "a.parquet"):
+        with pytest.raises(UserError, match=rf"cannot write .*{name}: No such file"):
+            export(lines, tmp_path / "nowhere" / name)
+
+
+def test_decimals_times_and_lists(out: Path, tmp_path: Path) -> None:
+    sql = "select 1.5 as n, [0.5] as l, {'a': 0.25} as s, date '2020-02-01' as d, uuid() as u, time '10:00' as t"
+    (line,) = ask(sql, out)
+    assert (line["n"], line["l"], line["s"]) == (1.5, [0.5], {"a": 0.25}) and isinstance(line["n"], float)
+    export([line], tmp_path / "a.parquet")
+    with module.connect() as database:
+        back = database.execute(f"select * from read_parquet('{tmp_path / 'a.parquet'}')").fetchall()
+    assert back == [(1.5, "[0.5]", '{"a":0.25}', "2020-02-01", str(line["u"]), "10:00:00")]
 
 
 def test_a_data_frame(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

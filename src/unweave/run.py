@@ -16,6 +16,7 @@ from unweave.engine import Complete, Experiment, Failure, Snapshot, encode, from
 from unweave.engine.codes import nuisance
 from unweave.engine.place import check_precision, home, place
 from unweave.engine.step import build
+from unweave.engine.trace import recorded
 from unweave.engine.train import restore_model
 from unweave.methods import Method
 from unweave.metrics import METRICS, Metric, applicable, ceiling, floor, quick
@@ -327,6 +328,8 @@ def load(path: Path | str, *, root: Path | str | None = None, device: str | torc
     model = build(experiment, where)
     restore_model(model, checkpoint.tensors)
     trace = folder.read_trace()
+    # A trace may be lost in a power cut; its rows lie in the checkpoint too.
+    trace = trace or recorded(experiment.steps, checkpoint.terms, checkpoint.tensors, checkpoint.step)
     # Files are replaced one by one, so a trace may be a window ahead of its checkpoint; of a failed run it may stay so.
     end = checkpoint.step if failure is None else failure.step
     rows = sum(step <= end for step in trace.get("step", []))

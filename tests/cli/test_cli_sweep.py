@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from unweave.cli import study
 from unweave.cli import sweep as module
 from unweave.store import RunFolder
 from unweave.sweep import planning
@@ -77,6 +78,31 @@ def test_select_finds_the_best(call: Call, grid: str) -> None:
     assert "udr" in json.loads(call("results", "--json").out)[0]
 
 
+def test_udr_is_that_of_the_settings_asked_for(call: Call, grid: str) -> None:
+    """The scores that were kept last may be of another grouping."""
+    call("sweep", grid, "--workers", "0")
+    first = call("select", "udr", "--json").out
+    other = json.loads(call("select", "udr", "--by", "method", "--json").out)
+    assert [one["interval"]["runs"] for one in other["settings"]] == [6]
+    assert call("select", "udr", "--json").out == first
+    folder = RunFolder(next(Path("runs").iterdir()))
+    folder.write("status", {**folder.read("status"), "state": "stopped"})
+    left = json.loads(call("select", "udr", "--json").out)["settings"]
+    assert sorted((one["interval"]["runs"], one["broken"]) for one in left) == [(2, 1), (3, 0)]
+
+
+def test_select_says_what_it_passed_over(call: Call, grid: str) -> None:
+    call("sweep", grid, "--workers", "0")
+    first, *rest = sorted(Path("runs").iterdir())
+    (first / "status.json").write_text("{")
+    done = call("select", "mig", "--json")
+    assert done.code == 0 and f"note: passed over runs/{first.name}: " in done.line and "damaged" in done.line
+    assert sum(one["interval"]["runs"] for one in json.loads(done.out)["settings"]) == 5
+    for folder in rest:
+        (folder / "status.json").write_text("{")
+    assert "none of the 6 runs of runs can be read; runs/" in call("select", "mig").line
+
+
 @pytest.mark.parametrize(
     "words, told",
     [
@@ -111,19 +137,46 @@ def test_a_mistyped_grid_starts_nothing(betas: str, told: str, call: Call, tmp_p
     assert done.code == 2 and told in done.line and not (tmp_path / "runs").exists()
 
 
+def test_what_cannot_be_measured_is_said_before_anything_is_trained(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID.format(betas="[1]").replace('"triangle:train"', '"triangle"'))
+    done = call("sweep", "grid.toml", "--workers", "0")
+    assert done.code == 2 and not (tmp_path / "runs").exists()
+    assert "triangle was trained on whole; allowed: training on a part, such as triangle:train" in done.line
+
+
+def test_a_study_says_how_many_workers_it_has(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "processors", lambda: 3)
+    for words, workers in ((), 3), (("--workers", "0"), 1), (("--workers", "5"), 5):
+        assert f" on {workers} workers" in call("study", "devae-table1", "--dry", *words).out
+
+
 def test_failures_are_named_and_counted(call: Call, tmp_path: Path) -> None:
-    text = GRID.format(betas="[1]").replace('"triangle:train"', '"triangle"')
+    text = GRID.format(betas="[1]").replace('"beta-vae"', '"infogan"').replace("method__beta = [1]\n", "")
     (tmp_path / "grid.toml").write_text(text)
     done = call("sweep", "grid.toml", "--workers", "0")
     assert done.code == 1
-    assert done.out.count("failed  beta-vae on triangle, seed") == 3 and "0 of 3 done, 3 failed" in done.out
-    assert "triangle was trained on whole; allowed: training on a part, such as triangle:train" in done.out
+    assert done.out.count("failed  infogan on triangle:split, seed") == 3 and "0 of 3 done, 3 failed" in done.out
+    assert "held-out ELBO: the codes of infogan have no widths, so no KL" in done.out
 
 
 def test_a_full_disk_is_said_before_anything_starts(call: Call, grid: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "free", lambda out: 1000)
     done = call("sweep", grid)
     assert done.code == 2 and "runs has 1 kB free and about" in done.line and not Path("runs").exists()
+
+
+def test_a_run_that_cannot_be_logged_is_named(call: Call, grid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[Path] = []
+
+    def log(folder: Path) -> None:
+        logged.append(folder)
+        if len(logged) == 2:
+            raise ConnectionError("nobody\nanswers")
+
+    monkeypatch.setattr(module, "logger", lambda name: log)
+    done = call("sweep", grid, "--workers", "0", "--log", "wandb")
+    assert done.code == 0 and len(logged) == 6 and "6 of 6 done, 0 failed" in done.out
+    assert done.line == f"unweave sweep: note: {logged[1]} was not logged: nobody answers"
 
 
 def test_an_interruption_says_how_to_go_on(call: Call, grid: str, monkeypatch: pytest.MonkeyPatch) -> None:

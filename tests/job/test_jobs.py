@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from engine.tiny import tiny
+from unweave.analysis.cost import RATE
+from unweave.engine.experiment import PRECISIONS
 from unweave.job import Scores, Training, digest
 from unweave.metrics import DCI, MIG, SAP
 from unweave.store import Held, RunFolder
@@ -45,6 +47,11 @@ def test_a_key_holds_everything_asked_for() -> None:
     assert digest(SAP(n_jobs=1)) == digest(SAP(n_jobs=2)) != digest(SAP(train=100))
     assert digest(Scores(("mig",))) == digest(Scores((MIG(),)))
     assert digest(MIG(tail=0)) == digest(MIG(tail=0.0))
+
+
+def test_every_precision_has_a_cost() -> None:
+    assert set(RATE) == set(PRECISIONS)
+    assert training(precision="tf32").cost == training(precision="float32").cost
 
 
 def test_jobs_on_one_experiment_share_its_folder() -> None:

@@ -15,7 +15,7 @@ from unweave.engine import train
 from unweave.job import Result, Scores, Terms, Training, together
 from unweave.job import training as module
 from unweave.methods import VAE
-from unweave.run import Run
+from unweave.run import Run, load
 from unweave.store import RunFolder
 from unweave.types import Codes, UserError
 
@@ -97,6 +97,20 @@ def test_killed_at_a_measurement_it_goes_on(
     assert same(weights(tmp_path / "killed", training()), weights(tmp_path / "whole", training()))
 
 
+def test_terms_are_those_of_the_checkpoint_to_the_last_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the end of the training and its measures, and with the record lost in a power cut."""
+    measures = (Spread(), Terms(0.5))
+    wanted = training(measures=measures, data="triangle").run(tmp_path / "whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Terms, "__call__", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+        training(measures=measures, data="triangle").run(tmp_path / "killed")
+    folder = tmp_path / "killed" / training(data="triangle").home
+    before = load(folder).terms
+    (folder / "trace.csv").write_bytes(b"")
+    assert load(folder).terms == {name: pytest.approx(values, rel=1e-8) for name, values in before.items()}
+    assert equal(training(measures=measures, data="triangle").run(tmp_path / "killed"), wanted)
+
+
 def test_a_training_that_is_past_a_step_gives_the_same_course(tmp_path: Path) -> None:
     wanted = training(at=AT).run(tmp_path / "at once")
     training().run(tmp_path / "later")
@@ -125,6 +139,35 @@ def test_jobs_of_one_experiment_in_one_call(tmp_path: Path, calls: list[int]) ->
     found = {result.key: result for result in together(jobs, tmp_path)}
     assert found.keys() == {job.key for job in jobs} and calls == [5, 20, 20, 20]
     assert equal(found[jobs[3].key], training(seed=1).run(tmp_path / "alone"))
+
+
+@pytest.mark.parametrize("meanwhile", [(), (5, 6), AT])
+def test_what_another_process_measures_meanwhile_is_measured_once(
+    meanwhile: tuple[int, ...], tmp_path: Path, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = module.train
+
+    def late(*given: Any, **more: Any) -> Any:
+        monkeypatch.setattr(module, "train", before)
+        training(at=meanwhile).run(tmp_path)
+        return before(*given, **more)
+
+    monkeypatch.setattr(module, "train", late)
+    result = training(at=(5, 6)).run(tmp_path)
+    assert sorted(calls) == sorted({*meanwhile, 5, 6, 20})
+    assert result.arrays["course.step"].tolist() == [5, 6]
+    rows = [
+        row.get("asked", row.get("job", "")) + str(row.get("step"))
+        for row in RunFolder(tmp_path / training().home).rows()
+    ]
+    assert len(rows) == len(set(rows)) and equal(result, training(at=(5, 6)).run(tmp_path))
+
+
+def test_training_again_up_to_a_step_is_told(tmp_path: Path) -> None:
+    training().run(tmp_path)
+    shares: list[float] = []
+    training(at=(5,)).run(tmp_path, told=lambda share, line: shares.append(share))
+    assert shares == pytest.approx([step / 20 for step in range(1, 6)])
 
 
 def test_lockstep_gives_what_trainings_in_turn_give(tmp_path: Path) -> None:

@@ -157,8 +157,9 @@ def test_only_a_checkpoint_waits_for_the_disk(tmp_path: Path, monkeypatch: pytes
     assert not flushed
     folder.put(checkpoint=checkpoint(), status={"state": "done"})
     assert len(flushed) == 2  # the file, and the folder it was moved to
-    (tmp_path / "status.json").write_bytes(b"")
-    assert folder.read("status") == {}
+    for name in ("status.json", "trace.csv"):
+        (tmp_path / name).write_bytes(b"")
+    assert folder.read("status") == {} == folder.read_trace()
 
 
 def test_files_put_together_are_those_put_one_by_one(tmp_path: Path) -> None:
@@ -176,7 +177,7 @@ def test_files_put_together_are_those_put_one_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"step,total\n1\n", b"step\n1,2\n", b"step,total\n1,x\n", b"\xff\xff\n", b"a\n\0\n"]
+    "content", [b"step,total\n1\n", b"step\n1,2\n", b"step,total\n1,x\n", b"\xff\xff\n", b"a\n\0\n"]
 )
 def test_damaged_traces(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "trace.csv").write_bytes(content)

@@ -86,6 +86,12 @@ def test_arrays_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             folder.read_arrays(name)
     with pytest.raises(StoreError, match="No such file"):
         folder.read_arrays("missing")
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**15,)})
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as packed:
+        packed.writestr("a.npy", header.getvalue())
+    with pytest.raises(StoreError, match=r"cannot read .*huge\.npz"):
+        folder.read_arrays("huge")
     with zipfile.ZipFile(tmp_path / "large.npz", "w", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("a.npy", b"\0" * 100_000)
     monkeypatch.setattr(module, "LARGEST_ARRAYS", 99_999)

@@ -100,7 +100,7 @@ def test_huge_grids_are_counted_only() -> None:
 FILE = """
 [experiment]
 method = "beta-vae"
-data = "triangle"
+data = "triangle:train"
 steps = 50
 network = { name = "mlp", hidden = [8] }
 
@@ -133,7 +133,7 @@ def test_a_file(tmp_path: Path) -> None:
     assert jobs[0].measures == (Scores((MIG(), DCI(estimator="fast"))), Terms(), HeldOutELBO(images=100))
     assert jobs[0].at == (10, 50) and jobs[0].count == 500
     wanted = Experiment(
-        BetaVAE(beta=8.0), "triangle", MLP((8,)), None, 5, 50, optimiser=Adam(lr=1e-3), seed=4
+        BetaVAE(beta=8.0), "triangle:train", MLP((8,)), None, 5, 50, optimiser=Adam(lr=1e-3), seed=4
     ).complete()
     assert wanted in [job.experiment for job in jobs]
     assert {job.experiment.optimiser.lr for job in jobs} == {1e-4, 1e-3, 1e-2}
@@ -177,7 +177,19 @@ MISTAKES = [
     ("[measure]\nat = [400]", r"at = \[400\]; allowed: steps from 0 to 50"),
     ("[measure]\nat = 4", "measure.at = 4; allowed: a list of steps"),
     ("[measure]\nimages = 3", "count = 3; allowed: a whole number from 10"),
+    ("[measure]\nelbo = true", "held-out ELBO: triangle was trained on whole; allowed: training on a part"),
+    ("[measure]\nelbo = {images = -5}", "held-out ELBO: images = -5; allowed: a whole number from 1"),
+    ("[measure]\nmetrics = [{name = 'mig', bins = 0}]", "MIG: bins = 0; allowed is 2 or more"),
+    ("[measure]\nmetrics = [{name = 'dci', train = 1}]", "DCI: train = 1; allowed is 5 or more"),
     ("[measure]\nterms = 3", "measure.terms = 3; allowed: true, false"),
+    ("[product]\nmethod__ = [1]", "unknown field 'method__' of an experiment"),
+    ("[product]\nsteps__ = [1]", "unknown field 'steps__' of an experiment — did you mean 'steps'"),
+    (f"[product]\nmethod__beta = [1{'0' * 400}]", "beta = 10{199}…; allowed: a finite number"),
+    (f"[product]\nmethod__beta = [1{'0' * 5000}]", "is no TOML: Exceeds the limit"),
+    (f"[product]\nmethod__beta = {{to = 1{'0' * 400}, count = 2}}", "method__beta: from or to is not finite, or too"),
+    ("[product]\nmethod__beta = {to = inf, count = 2}", "method__beta: from or to is not finite"),
+    (f"[product]\nlatents = [1{'0' * 30}]", r"latents = 1.000e\+30; allowed: a whole number up to 2,147,483,647"),
+    (f"[product]\nbatch = [1{'0' * 400}]", r"allowed: a whole number up to 2,147,483,647"),
     ("product = 3", r"product = 3; allowed: a table, headed \[product\]"),
     ("[product", "is no TOML"),
 ]

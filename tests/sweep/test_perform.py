@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from engine.test_faults import Fragile
 from job.kinds import Area, Deadly, Spread, serve_on_paper, training, worked
 from unweave.job import Job, Result, quiet
 from unweave.store import Held, RunFolder
-from unweave.sweep import Standing, perform
+from unweave.studies.kept import kept
+from unweave.sweep import Standing, perform, plan
 from unweave.sweep import local as module
 from unweave.sweep.driver import Progress
 from unweave.sweep.units import PACK, units, work
@@ -85,6 +87,21 @@ def test_what_failed_without_numbers_is_tried_again_and_a_broken_training_is_not
     assert worked(tmp_path) == ["1", "1"] and note.stat().st_mtime_ns == before
 
 
+def test_a_damaged_result_fails_its_own_job_only(tmp_path: Path) -> None:
+    jobs: list[Job] = [Area(1.0), Area(2.0)]
+    results(jobs, tmp_path, workers=0)
+    file = tmp_path / jobs[0].home / f"result-{jobs[0].key}.npz"
+    file.write_bytes(b"PK")
+    found = results([*jobs, Area(3.0)], tmp_path, workers=0)
+    assert found[jobs[0].key].failed.startswith(f"cannot read {file}") and found[jobs[0].key].values == {}
+    assert [found[one.key].values["area"] for one in (jobs[1], Area(3.0))] == [4, 9]
+    assert [one.key for _, one in kept([({}, job) for job in jobs], tmp_path)] == [jobs[1].key]
+    (tmp_path / jobs[1].home / "rows.jsonl").write_text("{\n")
+    planned = plan([*jobs, Area(3.0)], tmp_path, device="cpu", workers=1)
+    assert (planned.jobs, planned.kept) == (3, 2), "that the arrays are damaged is not looked for"
+    assert kept([({}, job) for job in jobs], tmp_path) == []
+
+
 def test_this_process_keeps_its_threads(tmp_path: Path) -> None:
     torch.set_num_threads(2)
     try:
@@ -94,16 +111,23 @@ def test_this_process_keeps_its_threads(tmp_path: Path) -> None:
         torch.set_num_threads(1)
 
 
-def test_a_folder_that_another_process_writes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_folder_that_another_process_writes_is_waited_for(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     held = RunFolder(tmp_path / Area(1.0).home).lock()
     held.__enter__()
     order = []
-    for result in perform([Area(1.0), Area(2.0)], tmp_path, workers=0):
+    seen: list[Standing] = []
+    for result in perform([Area(1.0), Area(2.0)], tmp_path, workers=workers, told=seen.append):
         order.append(result.values["area"])
         if len(order) == 1:
             threading.Timer(0.05, held.__exit__, (None, None, None)).start()
     assert order == [4, 1]
+    who = f"waiting: {tmp_path / Area(1.0).home} is being written by process {os.getpid()} on "
+    assert any(line.startswith(who) for one in seen for line in one.lines)
+    assert not any(line.startswith(who) for line in seen[-1].lines)
 
 
 def test_a_pack_of_which_one_is_held_is_left_whole(tmp_path: Path) -> None:
@@ -145,6 +169,12 @@ def test_packs_are_cut_where_a_gpu_would_have_nothing_to_do() -> None:
     assert len(units(many, "cpu", 4)) == 10
 
 
+def test_windows_waits_for_61_workers_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert module.crew("cpu", 100, 200) == ["cpu"] * 100
+    monkeypatch.setattr(module, "os", SimpleNamespace(name="nt", cpu_count=lambda: 128))
+    assert module.crew("cpu", None, 200) == ["cpu"] * 61 and module.crew("cpu", 5, 200) == ["cpu"] * 5
+
+
 def test_several_gpus_each_get_a_worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
@@ -173,22 +203,57 @@ def test_the_time_left_follows_the_pace() -> None:
     clock[0] += 30
     for side in (1, 2, 3):
         progress.finish(Area(float(side)).key, side == 2)
-    assert seen[-1].left == pytest.approx(60) and seen[-1][:3] == (4, 1, 10)
+    assert seen[-1].left == pytest.approx(6 * 30 / 2) and seen[-1][:3] == (4, 1, 10), "a failure is no work"
+    progress.finish(Area(9.0).key, False)
     cost = jobs[Area(4.0).key].cost.seconds
     progress.at(0, 1e-9, "begun", cost)
     progress.at(0, 0.5, "halfway", cost)
-    assert seen[-1].left == pytest.approx(5.5 * 30 / 3.5) and seen[-1].lines == ("halfway, 50%",)
+    assert seen[-1].left == pytest.approx(4.5 * 30 / 3.5) and seen[-1].lines == ("halfway, 50%",)
     progress.finish(Area(4.0).key, False)
     progress.idle(0)
     clock[0] += 10
     progress.at(1, 0.0, "given", cost)
     progress.at(1, 0.6, "gone on with", cost)
-    assert seen[-1].left == pytest.approx(4.4 * 10), "what it was gone on with from says nothing about the pace"
+    assert seen[-1].left == pytest.approx(3.4 * 10), "what it was gone on with from says nothing about the pace"
     progress.at(1, 0.8, "gone on with", cost)
-    assert seen[-1].left == pytest.approx(4.2 * 40 / 4.2)
+    assert seen[-1].left == pytest.approx(3.2 * 40 / 4.2)
     progress.idle(1)
     progress.tell()
     assert seen[-1].lines == ()
+
+
+def test_jobs_of_a_unit_that_have_ended_are_not_counted_twice() -> None:
+    clock = [0.0]
+    seen: list[Standing] = []
+    jobs = {job.key: job for job in (Area(float(side)) for side in range(10))}
+    cost = jobs[Area(0.0).key].cost.seconds
+    progress = Progress(jobs, seen.append, lambda: clock[0])
+    progress.begin()
+    progress.at(0, 1e-9, "a unit of four", 4 * cost)
+    clock[0] = 30
+    progress.at(0, 0.75, "a unit of four", 4 * cost)
+    assert seen[-1].left == pytest.approx(7 * 30 / 3)
+    for side in (0, 1, 2):
+        progress.ended(0, Area(float(side)).key, False)
+        progress.finish(Area(float(side)).key, False)
+        assert seen[-1].left == pytest.approx(7 * 30 / 3)
+    progress.idle(0)
+    # Gone on with halfway, and then failed: neither what was there nor the rest is work.
+    progress.at(0, 0.0, "given", cost)
+    progress.at(0, 0.5, "gone on with", cost)
+    progress.ended(0, Area(4.0).key, True)
+    progress.finish(Area(4.0).key, True)
+    progress.idle(0)
+    progress.tell()
+    assert seen[-1].left == pytest.approx(6 * 30 / 3)
+
+
+def test_jobs_done_one_by_one_tell_the_share_of_their_unit(tmp_path: Path) -> None:
+    shares: list[float] = []
+    unit = (Area(1.0), Area(2.0, "UserError"), Area(3.0), Area(4.0))
+    found = list(work(unit, tmp_path, None, "cpu", lambda share, line: shares.append(share), {}))
+    assert [bool(one.failed) for one in found] == [False, True, False, False]
+    assert shares == pytest.approx([0.125, 0.625, 0.875])
 
 
 @pytest.mark.parametrize(

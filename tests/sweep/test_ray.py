@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -116,11 +117,46 @@ def test_a_folder_in_other_hands_comes_later(pretend: Pretend, tmp_path: Path, m
     lock = RunFolder(tmp_path / Area(1.0).home).lock()
     lock.__enter__()
     order = []
-    for result in perform([Area(1.0), Area(2.0)], tmp_path, on="ray"):
+    seen: list[Any] = []
+    for result in perform([Area(1.0), Area(2.0)], tmp_path, on="ray", told=seen.append):
         order.append(result.values["area"])
         if len(order) == 1:
             lock.__exit__(None, None, None)
     assert order == [4, 1]
+    assert any("is being written by process" in line for one in seen for line in one.lines)
+
+
+class RayTaskError(UserError):
+    """What Ray makes of an error: of its class, with the worker's traceback as its text."""
+
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
+        super().__init__(f"ray::do()\n  File ray.py\n{cause}")
+
+
+def test_an_error_of_a_person_is_said_without_traceback(
+    pretend: Pretend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(task: Any) -> Any:
+        raise RayTaskError(UserError("install one unweave on all of them"))
+
+    monkeypatch.setattr(pretend, "get", get)
+    with pytest.raises(UserError) as caught:
+        list(perform([Area(1.0)], tmp_path, on="ray"))
+    assert str(caught.value) == "install one unweave on all of them"
+
+
+def test_what_cannot_be_sent_fails_its_own_job_only(pretend: Pretend, tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Local(Area):
+        """pickle finds no such class in any module."""
+
+    found = list(perform([Local(2.0), Area(1.0)], tmp_path, on="ray"))
+    assert sorted(one.failed[:27] for one in found) == ["", "cannot be sent to a worker:"]
+
+
+def test_the_wait_for_a_folder_is_longer_than_directories_are_cached() -> None:
+    assert module.LATENCY > 60
 
 
 def test_a_folder_that_is_not_shared_is_said(pretend: Pretend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

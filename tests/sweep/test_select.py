@@ -17,6 +17,7 @@ from unweave.metrics import udr
 from unweave.results import Row, rows
 from unweave.run import load
 from unweave.store import RunFolder
+from unweave.sweep import select as module
 from unweave.sweep.select import (
     Interval,
     bootstrap,
@@ -59,6 +60,17 @@ def test_bootstrap_by_hand() -> None:
     assert bootstrap(values, 0.9) == found and bootstrap([0.3])[1:] == (0.3, 0.3, 1)
 
 
+@pytest.mark.parametrize("count", [1, 2, 10, 37])
+def test_bootstrap_in_portions_is_that_of_one_draw_after_the_other(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(count).random(count)
+    chance = np.random.default_rng(0)
+    means = [x[chance.integers(0, count, count)].mean() for _ in range(500)]
+    wanted = (x.mean(), *np.quantile(means, [0.025, 0.975]), count)
+    assert bootstrap(x.tolist(), resamples=500) == wanted
+    monkeypatch.setattr(module, "DRAWS", 70)
+    assert bootstrap(x.tolist(), resamples=500) == wanted
+
+
 def test_bootstrap_covers_as_often_as_it_says() -> None:
     chance = random.Random(1)
     hits = 0
@@ -97,6 +109,21 @@ def test_differences_are_exact_for_few_runs() -> None:
     assert differences(RUNS[:1], "mig", summaries(RUNS[:1], "mig")) == []
 
 
+def test_of_very_many_settings_the_best_is_compared_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = summaries(RUNS, "mig")
+    monkeypatch.setattr(module, "MOST", 2)
+    pairs = differences(RUNS, "mig", found)
+    assert [(one.first, one.second) for one in pairs] == [(0, 1), (0, 2)]
+
+
+def test_settings_of_one_value_in_two_types_are_not_mixed() -> None:
+    runs = made_up({("a", 1.0): [0.1, 0.2, 0.3]})
+    runs += [one._replace(settings={**one.settings, "method_beta": 1}) for one in made_up({("a", 1.0): [0.5, 0.6]})]
+    found = summaries(runs, "mig", by=["method_beta"])
+    (pair,) = differences(runs, "mig", found)
+    assert pair.p == pytest.approx(mann_whitney([0.5, 0.6], [0.1, 0.2, 0.3]))
+
+
 def test_summaries_begin_with_the_best() -> None:
     found = summaries(RUNS, "mig", threshold=0.5)
     assert settings(RUNS) == ["method", "method_beta"]
@@ -110,6 +137,19 @@ def test_summaries_begin_with_the_best() -> None:
     by = summaries(RUNS, "mig", by=["method"])
     assert [one.setting for one in by] == [{"method": "beta"}, {"method": "vae"}]
     assert by[0].interval.mean == pytest.approx(np.mean([0.5, 0.6, 0.55, 0.7, 0.52, 0.61, 0.3]))
+
+
+@pytest.mark.parametrize("state", ["running", "stopped", "failed"])
+def test_only_finished_runs_are_numbers(state: str) -> None:
+    """A run under way has scores of the step it is at, and one that has diverged those from before."""
+    runs = made_up({("a", 1.0): [0.1, 0.2, 0.3, 9.0], ("b", 1.0): [0.2, 0.1, 0.4]})
+    runs[3] = runs[3]._replace(head={**runs[3].head, "state": state})
+    rest = runs[:3] + runs[4:]
+    found, wanted = summaries(runs, "mig", threshold=0.15), summaries(rest, "mig", threshold=0.15)
+    assert [one.setting["method"] for one in found] == ["b", "a"] and [one.broken for one in found] == [0, 1]
+    assert [one._replace(broken=0) for one in found] == wanted
+    assert differences(runs, "mig", found) == differences(rest, "mig", wanted)
+    assert correlations(runs, ["mig", "other"]) == pytest.approx(correlations(rest, ["mig", "other"]), nan_ok=True)
 
 
 def test_smaller_can_be_better() -> None:
@@ -127,6 +167,9 @@ def test_smaller_can_be_better() -> None:
     assert [prefers_lower(name) for name in ("mig", "reconstruction_mean_bce", "elbo", "elbo_kl", "spread")] == [
         False, True, False, True, False
     ]  # fmt: skip
+    errors = ("dci_lasso_nrmse", "dci_lasso_nrmse_pos_x", "dci_lasso_joint_nrmse", "seconds_per_step")
+    assert all(prefers_lower(name) for name in errors)
+    assert not any(prefers_lower(name) for name in ("dci_lasso", "dci_lasso_informativeness", "dci_fast"))
 
 
 def test_rank_correlations_by_hand() -> None:

@@ -14,8 +14,9 @@ from unweave.engine import Complete
 
 STEP = 3e-3
 """Seconds of a step that multiplies nothing: Python, the optimiser, drawing a batch."""
-RATE = {"bf16": 85e9, "float32": 55e9, "float64": 20e9}
-"""Multiply-accumulates a second of one thread, forward and backward together (β-VAE, 64×64, batch 64)."""
+RATE = {"bf16": 85e9, "tf32": 55e9, "float32": 55e9, "float64": 20e9}
+"""Multiply-accumulates a second of one thread, forward and backward together (β-VAE, 64×64, batch 64); on a processor
+``tf32`` is ``float32``."""
 
 
 class Cost(NamedTuple):

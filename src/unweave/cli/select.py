@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from unweave.cli.console import Console
+from unweave.cli.console import Console, one_line
 from unweave.cli.options import parse
 from unweave.report.text import table
 from unweave.results import rows, safe
-from unweave.sweep.select import Difference, Summary, correlations, differences, score_udr, summaries
+from unweave.sweep.select import MOST, Difference, Summary, correlations, differences, score_udr, summaries
 from unweave.types import UserError
 
 
@@ -22,8 +23,9 @@ class Options:
     """The settings of all runs, best first: mean, bootstrap interval, failures, best run; and which differ.
 
     A setting is everything but the seed. Settings are compared by the two-sided Mann-Whitney U test, with p adjusted by
-    Holm for all pairs. udr ranks without labels: it compares the runs of a setting with one another, and is computed
-    when first asked for; elbo needs a sweep that measured it on held-out images (docs/sweeps.md).
+    Holm for all pairs (of more than 100, only the first with each other). udr ranks without labels: it compares the
+    runs of a setting with one another, and is computed when first asked for; elbo needs a sweep that measured it on
+    held-out images (docs/sweeps.md).
 
     Args:
         metric: any column of `unweave results` that holds numbers: mig, elbo, udr, dci_fast_completeness.
@@ -58,12 +60,18 @@ def run(argv: Sequence[str]) -> int:
     console = Console(options.json)
     column, by = safe(options.metric), [safe(one) for one in options.by] or None
     with console.busy(f"reading {options.out}"):
-        found, _ = rows(options.out)
-        if not found:
+        found, skipped = rows(options.out)
+        if not found and not skipped:
             raise UserError(f"{options.out} holds no runs; train some first, or name another folder with --out")
+        if not found:
+            folder, why = next(iter(skipped.items()))
+            raise UserError(f"none of the {len(skipped):,} runs of {options.out} can be read; {folder}: {why}")
         if column == "udr":
-            score_udr(found, by=by, root=options.data_root)
-            found, _ = rows(options.out)
+            # What a run's folder holds may be of other runs: only what was found for these counts.
+            scores = score_udr(found, by=by, root=options.data_root)
+            found = [one._replace(measured={**one.measured, "udr": scores.get(str(one.head["key"]))}) for one in found]
+    for folder, why in skipped.items():
+        print(one_line(f"unweave select: note: passed over {folder}: {why}"), file=sys.stderr)
     best = summaries(
         found,
         column,
@@ -116,6 +124,7 @@ def _said(best: Sequence[Summary], apart: Sequence[Difference], options: Options
     how = f"(two-sided Mann-Whitney U, Holm, p < {level:.2g})"
     lines = [f"setting 1 differs from {', '.join(clear)} {how}"] if clear else []
     lines += [f"setting 1 is not shown to differ from {', '.join(unclear)} {how}"] if unclear else []
+    lines += [f"of more than {MOST} settings only the first is compared with the others"] if len(best) > MOST else []
     return lines
 
 

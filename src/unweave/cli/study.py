@@ -21,6 +21,7 @@ from unweave.studies import SCALES, STUDIES, Study, Table
 from unweave.studies.base import total
 from unweave.studies.kept import kept, table_csv
 from unweave.sweep import Standing, perform
+from unweave.sweep.local import processors
 from unweave.types import UserError
 
 
@@ -72,7 +73,7 @@ def run(argv: Sequence[str]) -> int:
     console.say(f"{options.scale}: {study.told(options.scale)}")
     for name in dict.fromkeys(str(labels["data"]) for labels, _ in entries if "data" in labels):
         console.say(f"{name}: {pixels(study, name)}")
-    cores = options.workers or os.cpu_count() or 1
+    cores = 1 if options.workers == 0 else options.workers or processors()
     console.say(
         f"{count} jobs, {len(there)} of them done before; all of them about {clock(cost.seconds / cores)} on {cores} "
         f"workers, {cost.disk / 1e6:.0f} MB"

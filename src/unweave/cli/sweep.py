@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from unweave.cli.console import Console, clock
+from unweave.cli.console import Console, clock, one_line
 from unweave.cli.options import parse
 from unweave.job import Job, Result, Training
 from unweave.report.text import table
@@ -96,7 +97,7 @@ def carry_out(
     for one in shown(jobs, options, console, again):
         results.append(one)
         if not one.failed and isinstance(named[one.key], Training):
-            log(options.out / named[one.key].home)
+            _logged(log, options.out / named[one.key].home)
     failed = [one for one in results if one.failed]
     titles = {job.key: job.title for job in jobs}
     for one in failed[:SHOWN]:
@@ -112,6 +113,14 @@ def carry_out(
     ]
     console.result({"plan": summary(found), "results": rows})
     return 1 if failed else 0
+
+
+def _logged(log: Callable[[Path], object], folder: Path) -> None:
+    """Log a run; whatever goes wrong there costs this run's record elsewhere, and not the sweep."""
+    try:
+        log(folder)
+    except Exception as error:
+        print(one_line(f"unweave sweep: note: {folder} was not logged: {error}"), file=sys.stderr)
 
 
 def shown(jobs: Iterable[Job], options: Any, console: Console, again: str) -> Iterator[Result]:

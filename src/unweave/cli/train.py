@@ -48,7 +48,7 @@ class Options:
         seed: the seed of the first model.
         seeds: how many models, with seeds one after the other.
         every: steps between checkpoints; a fiftieth of the training, at most 1,000, when None.
-        precision: bf16, float32 or float64.
+        precision: bf16, tf32, float32 or float64.
         network: standard, lite, devae, burgess or deft-2021-code (convolutions), or mlp; the method's own when None.
         hidden: widths of the dense layers: all of an mlp's, one for convolutions; the network's own when empty.
         likelihood: bernoulli or squared.

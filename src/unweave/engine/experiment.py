@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -23,6 +24,8 @@ from unweave.types import Adam, UserError
 NUMBERS = 2
 """Raised by every change that can move a number (the "Numbers" entries of the changelog); part of every key."""
 
+LARGEST = 2**31 - 1
+"""Latents, steps and images of a batch at most: what every library can count."""
 PRECISIONS = ("bf16", "tf32", "float32", "float64")
 
 
@@ -124,8 +127,11 @@ class Complete:
     def check(self) -> None:
         """Raises UserError for anything that cannot be trained."""
         for name in ("latents", "steps", "batch"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} = {getattr(self, name)}; allowed: a whole number from 1")
+            value = getattr(self, name)
+            if value < 1:
+                raise UserError(f"{name} = {value}; allowed: a whole number from 1")
+            if value > LARGEST:
+                raise UserError(f"{name} = {Decimal(value):.3e}; allowed: a whole number up to {LARGEST:,}")
         if not 0 <= self.seed < 2**63:
             raise UserError(f"seed = {self.seed}; allowed: 0 to 2^63 − 1")
         known(self.precision, PRECISIONS, "precision")

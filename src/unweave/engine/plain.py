@@ -22,6 +22,9 @@ hints_of = cache(get_type_hints)
 times."""
 WORDS = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a text", Path: "a path"}
 
+LONG = 200
+"""Letters of a value that a message shows at most."""
+
 
 def settled(value: T, prefix: str | None = None) -> T:
     """The dataclass with every field of its declared type, all the way down: a float field given 4 holds 4.0, a tuple
@@ -102,7 +105,7 @@ def typed(hint: Any, value: Any, where: str) -> Any:
             return tuple(typed(kind, one, where) for kind, one in zip(kinds, value, strict=True))
     if origin is Literal and value in inner:
         return value
-    if hint is float and isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+    if hint is float and isinstance(value, Real) and not isinstance(value, bool) and finite(value):
         return float(value)
     if hint is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
@@ -115,7 +118,21 @@ def typed(hint: Any, value: Any, where: str) -> Any:
             if not issubclass(hint, Dataset):
                 return build(hint, value)
             return untagged(value, {**DATASETS, **WRAPPERS}, "data set")
-    raise UserError(f"{where} = {value!r}; allowed: {WORDS.get(hint, getattr(hint, '__name__', hint))}")
+    given = f"{value!r}"
+    given = given if len(given) <= LONG else f"{given[:LONG]}…"
+    raise UserError(f"{where} = {given}; allowed: {WORDS.get(hint, getattr(hint, '__name__', hint))}")
+
+
+def finite(value: Real) -> bool:
+    """Whether a float can hold the number.
+
+    >>> finite(3), finite(float("nan")), finite(10**400)
+    (True, False, False)
+    """
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _first(kinds: tuple[Any, ...], value: Any, where: str) -> Any:

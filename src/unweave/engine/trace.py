@@ -14,6 +14,23 @@ LENGTH = 1000
 """About how many rows a whole training's trace has; never twice as many."""
 
 
+def recorded(steps: int, terms: tuple[str, ...], memory: Mapping[str, Tensor], step: int) -> dict[str, list[float]]:
+    """The table of a model from its checkpoint at ``step``, to the last bit, which the trace's file does not hold.
+
+    Args:
+        steps: of the whole training.
+        terms: their names.
+        memory: the checkpoint's tensors.
+        step: the checkpoint's.
+
+    Raises:
+        UserError: another training's checkpoint.
+    """
+    trace = Trace(steps, 1)
+    trace.restore(terms, [memory], step)
+    return trace.table(0, step)
+
+
 class Trace:
     """Window means of every term of S models.
 

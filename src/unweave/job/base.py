@@ -62,6 +62,10 @@ class Measure(ABC):
     def label(self) -> str:
         """A few words for people, and for messages."""
 
+    def check(self, experiment: Complete) -> None:
+        """Raises UserError for what cannot be measured on this training, as far as it shows before anything starts."""
+        return
+
     @abstractmethod
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         """Named numbers and named arrays of a run, whose data set is encoded in ``codes``."""
@@ -116,8 +120,15 @@ class Job(ABC):
     def kept(self, out: Path) -> Result | None:
         """The result if it is there already. Raises StoreError when it is damaged."""
         folder = RunFolder(out / self.home)
-        row = next((one for one in reversed(folder.rows()) if one.get("job") == self.key), None)
+        row = self._row(folder)
         return None if row is None else _result(folder, row)
+
+    def done(self, out: Path) -> bool:
+        """Whether there is a result already, without reading its arrays. Raises StoreError when its row is damaged."""
+        return self._row(RunFolder(out / self.home)) is not None
+
+    def _row(self, folder: RunFolder) -> dict[str, Any] | None:
+        return next((one for one in reversed(folder.rows()) if one.get("job") == self.key), None)
 
 
 def once(job: Job, out: Path, work: Callable[[RunFolder], tuple[Values, Arrays]]) -> Result:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from unweave.data import Dataset, HeldOut, Split
-from unweave.engine import encode
+from unweave.engine import Complete, encode
 from unweave.engine.place import home
 from unweave.job.base import Arrays, Measure, Values
 from unweave.metrics import METRICS, Metric
@@ -43,6 +43,12 @@ class Scores(Measure):
     def label(self) -> str:
         """The metrics' labels."""
         return ", ".join(one.label for one in self.metrics if isinstance(one, Metric)) or "scores"
+
+    def check(self, experiment: Complete) -> None:
+        """Raises UserError for settings of a metric that it cannot be computed with."""
+        for one in self.metrics:
+            if isinstance(one, Metric):
+                one.check()
 
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         scores = run.score(self.metrics or None, count=len(codes.mean), seed=self.seed, codes=codes)
@@ -100,6 +106,13 @@ class HeldOutELBO(Measure):
     def label(self) -> str:
         """``held-out ELBO``."""
         return "held-out ELBO"
+
+    def check(self, experiment: Complete) -> None:
+        """Raises UserError for a training on a whole data set where ``data`` is None, and for no images."""
+        if self.images is not None and self.images < 1:
+            raise UserError(f"held-out ELBO: images = {self.images}; allowed: a whole number from 1, or None for all")
+        if self.data is None:
+            _other(experiment.data)
 
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         device = next(run.model.parameters()).device

@@ -16,6 +16,7 @@ from unweave.data.base import Dataset, Images
 from unweave.engine import Complete, Experiment, encode, train
 from unweave.engine.place import home, place
 from unweave.engine.step import build
+from unweave.engine.trace import recorded
 from unweave.engine.train import restore_model
 from unweave.job.base import Arrays, Job, Measure, Result, Told, Values, about, digest, keep, numbers, quiet
 from unweave.job.measures import Scores
@@ -65,7 +66,8 @@ class Training(Job):
         """A checked job of an experiment that may still be open.
 
         Raises:
-            UserError: an experiment that cannot be trained, steps outside of it, or fewer than 10 images.
+            UserError: an experiment that cannot be trained, steps outside of it, fewer than 10 images, or what cannot
+                be measured on it.
         """
         job = cls(experiment.complete(), **more)
         outside = [step for step in job.at if not 0 <= step <= job.experiment.steps]
@@ -73,6 +75,8 @@ class Training(Job):
             raise UserError(f"at = {outside[:4]}; allowed: steps from 0 to {job.experiment.steps:,}")
         if job.count is not None and job.count < 10:
             raise UserError(f"count = {job.count}; allowed: a whole number from 10, or None for all images")
+        for measure in job.measures:
+            measure.check(job.experiment)
         return job
 
     @property
@@ -138,11 +142,6 @@ def together(
             known_data[one.data] = one.data.open(root, home(where))
         return known_data[one.data]
 
-    for group in works.values():
-        _catch_up(group, images_of, where, root)
-    pending = [group[0].job.experiment for group in works.values()]
-    every = {step for group in works.values() for work in group for step in work.job.at}
-    every |= {step for one in pending for step in _cadence(one)}
     seen: dict[int, str] = {}
 
     def tell(members: tuple[Complete, ...], step: int, terms: object) -> None:
@@ -152,12 +151,21 @@ def together(
             seen[id(one)] = f"{works[one.key][0].job.title}{many}"
         told(step / one.steps, seen[id(one)])
 
+    for group in works.values():
+        _catch_up(group, images_of, where, root, tell)
+    pending = [group[0].job.experiment for group in works.values()]
+    every = {step for group in works.values() for work in group for step in work.job.at}
+    every |= {step for one in pending for step in _cadence(one)}
+    fresh: set[str] = set()
     for snapshot in train(
         pending, every=every, device=device, root=root, out=out, lockstep=lockstep, told=tell, images=known_data
     ):
         for member, one in enumerate(snapshot.experiments):
             if one.key not in works:
                 continue
+            if one.key not in fresh:
+                fresh.add(one.key)
+                _refresh(works[one.key])
             failure = snapshot.failures[member]
             if failure is None:
                 at_end = snapshot.step >= one.steps
@@ -167,12 +175,15 @@ def together(
                     run = _view(one, snapshot.models[member], snapshot.step, trace, images_of(one), root)
                     run.folder = due[0].folder if at_end else None
                     _measure(due, run)
-            if failure is not None or snapshot.step >= one.steps:
+            left = any(work.missing(step) for work in works[one.key] for step in work.steps())
+            if failure is not None or (snapshot.step >= one.steps and not left):
                 yield from (work.finish() for work in works.pop(one.key))
     for group in works.values():
-        # What was trained to its end, or had failed, before.
+        # What was trained to its end, or had failed, before; or by another process past steps that are wanted here.
         one, folder = group[0].job.experiment, group[0].folder
+        _catch_up(group, images_of, where, root, tell)
         with folder.lock():
+            _refresh(group)
             if not group[0].failed():
                 _measure(group, _restored(one, folder, images_of(one), where, root))
             yield from (work.finish() for work in group)
@@ -184,7 +195,14 @@ class _Work:
     def __init__(self, job: Training, out: Path, began: float) -> None:
         self.job, self.folder, self.began = job, RunFolder(out / job.home), began
         self.asked = {digest({"measure": one, "count": job.count}): one for one in job.measures}
-        self.found = {(row["asked"], row["step"]): row for row in self.folder.rows() if row.get("asked") in self.asked}
+        self.ended = False
+        self.read()
+
+    def read(self) -> None:
+        """See what the folder holds by now: another process may have measured until this one held the lock."""
+        rows = self.folder.rows()
+        self.found = {(row["asked"], row["step"]): row for row in rows if row.get("asked") in self.asked}
+        self.ended = any(row.get("job") == self.job.key for row in rows)
 
     def steps(self) -> list[int]:
         """Every step that is measured at."""
@@ -214,7 +232,10 @@ class _Work:
         self.found[(asked, step)] = row
 
     def finish(self) -> Result:
-        """Put the result together and keep it."""
+        """Put the result together and keep it; or read back what another process has kept meanwhile."""
+        kept = self.job.kept(self.folder.path.parent) if self.ended else None
+        if kept is not None:
+            return kept
         end, failed = self.job.experiment.steps, self.failed()
         values: dict[str, float] = {}
         files: list[str] = []
@@ -260,8 +281,17 @@ def _measure(works: Iterable[_Work], run: Run) -> None:
             work.add(asked, run.step, values, arrays, time.perf_counter() - began)
 
 
+def _refresh(works: Iterable[_Work]) -> None:
+    for work in works:
+        work.read()
+
+
 def _catch_up(
-    works: Sequence[_Work], images_of: Callable[[Complete], Images], where: torch.device, root: Path | None
+    works: Sequence[_Work],
+    images_of: Callable[[Complete], Images],
+    where: torch.device,
+    root: Path | None,
+    told: Callable[[tuple[Complete, ...], int, object], object],
 ) -> None:
     """Measure at steps that the training has passed already: at its checkpoint, or by training up to them again."""
     one, folder = works[0].job.experiment, works[0].folder
@@ -272,12 +302,13 @@ def _catch_up(
     if not passed and not here:
         return
     with folder.lock():
+        _refresh(works)
         if here:
             _measure(works, _restored(one, folder, images_of(one), where, root))
         if 0 in passed:
             _measure(works, _view(one, build(one, where), 0, {}, images_of(one), root))
-        again = [step for step in passed if step]
-        for snapshot in train(one, every=again, device=where, root=root) if again else ():
+        again = [step for step in passed if step and any(work.missing(step) for work in works)]
+        for snapshot in train(one, every=again, device=where, root=root, told=told) if again else ():
             if snapshot.step in again and snapshot.failures[0] is None:
                 run = _view(one, snapshot.models[0], snapshot.step, snapshot.trace(0), images_of(one), root)
                 _measure(works, run)
@@ -300,9 +331,9 @@ def _restored(one: Complete, folder: RunFolder, images: Images, where: torch.dev
         raise UserError(f"{folder.path} has no checkpoint of {one.key}; remove the folder to train it again")
     model = build(one, where)
     restore_model(model, checkpoint.tensors)
-    table = folder.read_trace()
-    whole = sum(step <= checkpoint.step for step in table.get("step", []))
-    run = _view(one, model, checkpoint.step, {n: v[:whole] for n, v in table.items()}, images, root)
+    # Not from trace.csv, which is rounded: a training that was killed before it was measured gives the same numbers.
+    table = recorded(one.steps, checkpoint.terms, checkpoint.tensors, checkpoint.step)
+    run = _view(one, model, checkpoint.step, table, images, root)
     run.folder = folder if checkpoint.step >= one.steps else None
     return run
 

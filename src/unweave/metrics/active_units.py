@@ -70,11 +70,15 @@ class ActiveUnits(Metric):
         """For KL."""
         return self.by == "kl"
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         known(self.by, ("variance", "kl"), "by of ActiveUnits")
         for name, number in (("threshold", self.threshold), ("kl_threshold", self.kl_threshold)):
             if not number >= 0:
                 raise UserError(f"ActiveUnits: {name} = {number}; allowed is 0 or more")
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        self.check()
         z = representation(codes, "ActiveUnits")
         # The spread of equal numbers is 0 up to rounding of their mean, which a threshold of 0 would see.
         active = {"variance": (z.var(0, ddof=1) > self.threshold) & (np.ptp(z, axis=0) > 0)}

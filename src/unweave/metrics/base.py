@@ -17,6 +17,8 @@ class Metric(ABC):
     references: ClassVar[tuple[Reference, ...]] = ()
     better: ClassVar[str] = "higher"
     """``higher`` or ``lower``: which values are better."""
+    errors: ClassVar[tuple[str, ...]] = ()
+    """Parts that are better when lower, though the value is better when higher; ``nrmse`` means ``nrmse.NAME`` too."""
     reads: ClassVar[str] = "factors"
     """What the codes must carry beside the means: ``factors`` (levels), ``distortion`` (reconstruction errors), or
     nothing (``codes``)."""
@@ -39,6 +41,10 @@ class Metric(ABC):
     @abstractmethod
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         """Score the codes. Raises UserError when they lack what the metric needs (factors, distortion, widths)."""
+
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with; asked before anything is trained too."""
+        return
 
     def settings(self, codes: Codes, seed: int) -> dict[str, Any]:
         """Every setting that made a score: the fields, the seed, how many images and latents were read."""

@@ -82,10 +82,14 @@ class BetaVAEScore(Metric):
         """``beta-vae-score`` by its definition, ``beta-vae-score-standardised`` otherwise; ``blocks`` behind it."""
         return "-".join([self.name, *(["standardised"] if self.standardised else []), *suffix(self.blocks)])
 
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
+        at_least("BetaVAEScore", 1, votes=self.votes, test_votes=self.test_votes, batch=self.batch)
+
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
 
-        at_least("BetaVAEScore", 1, votes=self.votes, test_votes=self.test_votes, batch=self.batch)
+        self.check()
         rows = table(codes, "BetaVAEScore")
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "BetaVAEScore")
         sets, notes = grouping(codes, self.blocks, "BetaVAEScore", rows.notes)

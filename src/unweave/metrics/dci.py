@@ -99,6 +99,7 @@ class DCI(Metric):
         ),
         LOCATELLO_2019,
     )
+    errors: ClassVar[tuple[str, ...]] = ("nrmse",)
     cost: ClassVar[str] = "8 s with fast, 180 s with boosting"
 
     estimator: Literal["boosting", "fast", "lasso"] = "boosting"
@@ -113,6 +114,13 @@ class DCI(Metric):
         """``dci`` as most publications compute it, ``dci-fast`` and ``dci-lasso`` else; ``blocks`` behind it."""
         words = [] if self.estimator == "boosting" else [self.estimator]
         return "-".join([self.name, *words, *suffix(self.blocks)])
+
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
+        known(self.estimator, ESTIMATORS, "estimator of DCI")
+        at_least("DCI", 5, train=self.train, test=self.test)
+        if not 0 < self.alpha < np.inf:
+            raise UserError(f"DCI: alpha = {self.alpha}; allowed is above 0")
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         found = self.importance(codes, seed)
@@ -137,10 +145,7 @@ class DCI(Metric):
         """The matrix behind the score: (D, F) importances and the accuracies of each factor."""
         import sklearn
 
-        known(self.estimator, ESTIMATORS, "estimator of DCI")
-        at_least("DCI", 5, train=self.train, test=self.test)
-        if not 0 < self.alpha < np.inf:
-            raise UserError(f"DCI: alpha = {self.alpha}; allowed is above 0")
+        self.check()
         rows = table(codes, "DCI")
         sets, noted = grouping(codes, self.blocks, "DCI", rows.notes)
         train, test = split(len(rows.z), self.train, self.test, seed)

@@ -78,7 +78,7 @@ class Downstream(Metric):
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
 
-        self._check()
+        self.check()
         rows = table(codes, "Downstream", together=True)
         train, test = split(len(rows.z), self.train, self.test, seed)
         rows = rows.without(np.ptp(rows.levels[train], axis=0) == 0, "Downstream")
@@ -106,7 +106,8 @@ class Downstream(Metric):
         del settings["n_jobs"]
         return Score(float(shares[-1, :, 1].mean()), parts, settings)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         known(self.classifier, CLASSIFIERS, "classifier of Downstream")
         at_least("Downstream", 5, train=self.train, test=self.test)
         at_least("Downstream", 2, sizes=min(self.sizes, default=0))

@@ -54,10 +54,14 @@ class Explicitness(Metric):
     test: int = 5_000
     n_jobs: int = -1
 
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
+        at_least("Explicitness", 5, train=self.train, test=self.test)
+
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
 
-        at_least("Explicitness", 5, train=self.train, test=self.test)
+        self.check()
         rows = table(codes, "Explicitness", together=True)
         train, test = split(len(rows.z), self.train, self.test, seed)
         still = (np.ptp(rows.levels[train], axis=0) == 0) | (np.ptp(rows.levels[test], axis=0) == 0)

@@ -85,11 +85,15 @@ class FactorVAEScore(Metric):
         """``factor-vae-score``, and ``factor-vae-score-blocks`` where blocks are codes."""
         return "-".join([self.name, *suffix(self.blocks)])
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         at_least("FactorVAEScore", 1, votes=self.votes, test_votes=self.test_votes)
         at_least("FactorVAEScore", 2, batch=self.batch)
         if not self.threshold >= 0:
             raise UserError(f"FactorVAEScore: threshold = {self.threshold}; allowed is 0 or more")
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        self.check()
         rows = table(codes, "FactorVAEScore")
         # Holding a factor that never varies would hold nothing: every latent would vary as it does over all images.
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "FactorVAEScore")

@@ -76,9 +76,13 @@ class GaussianTC(Metric):
         """For samples."""
         return self.of == "sample"
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         if not 0 < self.smallest < 1:
             raise UserError(f"GaussianTC: smallest = {self.smallest}; allowed is above 0 and below 1")
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        self.check()
         found = covariance(codes, self.of, "GaussianTC")
         sets, notes = grouping(codes, self.blocks, "GaussianTC", found.notes)
         matrix, blocks = found.matrix, [list(unit) for unit in among(sets, found.live)]

@@ -96,15 +96,19 @@ class InfoMEC(Metric):
         words = [] if self.estimator == "neighbours" else [self.estimator]
         return "-".join([self.name, *words, *suffix(self.blocks)])
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
-        import sklearn
-
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         known(self.estimator, ESTIMATORS, "estimator of InfoMEC")
         at_least("InfoMEC", 1, neighbours=self.neighbours)
         at_least("InfoMEC", 2, bins=self.bins)
         at_least("InfoMEC", 10, images=self.images)
         if not 0 <= self.active < 1:
             raise UserError(f"InfoMEC: active = {self.active}; allowed is 0 or more and below 1")
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        import sklearn
+
+        self.check()
         rows = table(codes, "InfoMEC")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "InfoMEC")

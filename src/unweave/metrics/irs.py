@@ -94,6 +94,13 @@ class IRS(Metric):
         """``irs``, and ``irs-blocks`` where blocks are codes."""
         return "-".join([self.name, *suffix(self.blocks)])
 
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
+        at_least("IRS", 10, images=self.images)
+        at_least("IRS", 2, bins=self.bins)
+        if not 0 < self.quantile <= 1:
+            raise UserError(f"IRS: quantile = {self.quantile}; allowed is above 0, up to 1")
+
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         found = self.robustness(codes, seed)
         alive = found.parents >= 0
@@ -107,10 +114,7 @@ class IRS(Metric):
 
     def robustness(self, codes: Codes, seed: int = 0) -> Robustness:
         """The matrix behind the score, the parent of each latent and its weight."""
-        at_least("IRS", 10, images=self.images)
-        at_least("IRS", 2, bins=self.bins)
-        if not 0 < self.quantile <= 1:
-            raise UserError(f"IRS: quantile = {self.quantile}; allowed is above 0, up to 1")
+        self.check()
         rows = table(codes, "IRS")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "IRS")

@@ -84,9 +84,13 @@ class MeanPairwiseMI(Metric):
         """For samples."""
         return self.of == "sample"
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         check_binning("MeanPairwiseMI", self.bins, self.binning, self.tail, self.correction)
         at_least("MeanPairwiseMI", 10, images=self.images)
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        self.check()
         z = drawn(codes, self.of, "MeanPairwiseMI", seed)
         z = z[sample(len(z), self.images, seed)]
         sets, notes = grouping(codes, self.blocks, "MeanPairwiseMI")

@@ -74,6 +74,12 @@ class MED(Metric):
         top = [] if self.top is None else [f"top{self.top}"]
         return "-".join([self.name, *top, *suffix(self.blocks)])
 
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
+        at_least("MED", 1, top=self.top)
+        at_least("MED", 2, bins=self.bins)
+        at_least("MED", 10, images=self.images)
+
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         matrix, rows = self._shares(codes, seed)
         settings = {**self.settings(codes, seed), "images": len(rows.z), **rows.notes}
@@ -92,9 +98,7 @@ class MED(Metric):
 
     def _shares(self, codes: Codes, seed: int) -> tuple[Floats, Table]:
         """R, and the table with all that is to be noted."""
-        at_least("MED", 1, top=self.top)
-        at_least("MED", 2, bins=self.bins)
-        at_least("MED", 10, images=self.images)
+        self.check()
         rows = table(codes, "MED")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "MED")

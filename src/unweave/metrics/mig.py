@@ -77,9 +77,13 @@ class MIG(Metric):
         words = [word for word in (self.binning, self.correction) if word not in ("width", "none")]
         return "-".join([self.name, *words, *suffix(self.blocks)])
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         check_binning("MIG", self.bins, self.binning, self.tail, self.correction)
         at_least("MIG", 10, images=self.images)
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        self.check()
         rows = table(codes, "MIG")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "MIG")

@@ -68,9 +68,13 @@ class MIGPosterior(Metric):
         """Always."""
         return True
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         at_least("MIGPosterior", 1, samples=self.samples)
         at_least("MIGPosterior", 10, images=self.images)
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        self.check()
         rows, logvar = table(codes, "MIGPosterior"), logvariances(codes, "MIGPosterior")
         read = sample(len(rows.z), self.images, seed)
         rows = rows.take(read).without(np.ptp(rows.levels[read], axis=0) == 0, "MIGPosterior")

@@ -61,9 +61,13 @@ class Modularity(Metric):
         """``modularity``, and ``modularity-blocks`` where blocks are codes."""
         return "-".join([self.name, *suffix(self.blocks)])
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         at_least("Modularity", 2, bins=self.bins)
         at_least("Modularity", 10, images=self.images)
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        self.check()
         rows = table(codes, "Modularity")
         rows = rows.take(sample(len(rows.z), self.images, seed))
         rows = rows.without(np.ptp(rows.levels, axis=0) == 0, "Modularity")

@@ -54,8 +54,12 @@ class Reconstruction(Metric):
 
     kind: Literal["sum-bce", "sum-se", "mean-bce", "mean-se"] = "sum-bce"
 
-    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
         known(self.kind, KINDS, "kind of Reconstruction")
+
+    def __call__(self, codes: Codes, seed: int = 0) -> Score:
+        self.check()
         parts: dict[str, float] = {}
         for short, stored in _STORED.items():
             if stored in codes.distortion:

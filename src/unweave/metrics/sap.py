@@ -77,10 +77,14 @@ class SAP(Metric):
         """``sap``, and ``sap-continuous`` for the squared correlation; ``blocks`` behind it where they are codes."""
         return "-".join([self.name, *(["continuous"] if self.continuous else []), *suffix(self.blocks)])
 
+    def check(self) -> None:
+        """Raises UserError for settings that no score can be computed with."""
+        at_least("SAP", 5, train=self.train, test=self.test)
+
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
 
-        at_least("SAP", 5, train=self.train, test=self.test)
+        self.check()
         rows = table(codes, "SAP")
         sets, noted = grouping(codes, self.blocks, "SAP", rows.notes)
         train, test = split(len(rows.z), self.train, self.test, seed)

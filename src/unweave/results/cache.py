@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +17,13 @@ from unweave.results.reader import Kinds, Lines, read, write_lines
 from unweave.results.table import FIRST
 from unweave.types import UserError
 
-FILE = ".results.parquet"
+LAYOUT = 1
+"""Raised by every change of what ``row`` makes of an unchanged folder, so that no older version's rows are taken."""
+FILE = f".results-{LAYOUT}.parquet"
 FEWEST = 500
 """A folder with fewer runs is read in a moment, and is left without such a file."""
+LEFT = 3600.0
+"""Seconds after which a half-written file is nobody's any more."""
 PLACE = {"_folder": "VARCHAR", "_changed": "BIGINT"}
 """Columns of the cache that tell which folder a row is from, and when that was last written to."""
 RUNS = "select * exclude (_folder, _changed) from _runs"
@@ -126,6 +131,9 @@ def _save(database: Any, file: Path) -> None:
         part.replace(file)
     with suppress(OSError):
         part.unlink(missing_ok=True)
+        for left in file.parent.glob(".results*.part"):
+            if time.time() - left.stat().st_mtime > LEFT:
+                left.unlink(missing_ok=True)
 
 
 def _type(kinds: set[str]) -> str:

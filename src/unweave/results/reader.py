@@ -31,7 +31,8 @@ class Lines(NamedTuple):
 
 
 def write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> Lines:
-    """Rows as lines of JSON. JSON has no NaN: as text DuckDB reads it into a number's column as what it is."""
+    """Rows as lines of JSON. JSON has no NaN: as text DuckDB reads it into a number's column as what it is. Times and
+    whatever else JSON does not know are text too."""
     kinds: Kinds = {}
     shapes: set[tuple[Any, ...]] = set()
     count = 0
@@ -44,9 +45,9 @@ def write_lines(file: Path, rows: Iterable[Mapping[str, Any]]) -> Lines:
                 for name, kind in zip(*shape, strict=True):
                     kinds.setdefault(name, set()).add(kind.__name__)
             try:
-                text = json.dumps(one, allow_nan=False)
+                text = json.dumps(one, allow_nan=False, default=str)
             except ValueError:
-                text = json.dumps({n: str(v) if isinstance(v, float) else v for n, v in one.items()})
+                text = json.dumps({n: str(v) if isinstance(v, float) else v for n, v in one.items()}, default=str)
             lines.write(text + "\n")
     return Lines(file, count, kinds)
 

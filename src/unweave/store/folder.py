@@ -238,7 +238,7 @@ class RunFolder:
                 return {key: found[key] for key in found.files}
         except StoreError:
             raise
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
             raise StoreError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
     def write_trace(self, table: Mapping[str, Sequence[float]]) -> None:
@@ -246,9 +246,10 @@ class RunFolder:
         self.put(trace=table)
 
     def read_trace(self) -> dict[str, list[float]]:
-        """The recorded terms, column by column; {} when there are none. Raises StoreError when they are damaged."""
+        """The recorded terms, column by column; {} when there are none, or the file is empty as a power cut may leave
+        it. Raises StoreError when they are damaged."""
         path = self.path / "trace.csv"
-        if not path.exists():
+        if not path.exists() or not path.stat().st_size:
             return {}
         try:
             names, *rows = csv.reader(io.StringIO(read_text(path), newline=""))

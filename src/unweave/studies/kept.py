@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,11 +38,13 @@ class Standing(NamedTuple):
 
 
 def kept(entries: Iterable[Entry], out: Path) -> list[Row]:
-    """Results of those jobs that have been done, in the order of the study."""
+    """Results of those jobs that have been done, in the order of the study; without those that are damaged."""
     found: dict[str, Result | None] = {}
     for _, job in entries:
         if job.key not in found:
-            found[job.key] = job.kept(out) if (out / job.home).is_dir() else None
+            found[job.key] = None
+            with suppress(UserError):
+                found[job.key] = job.kept(out) if (out / job.home).is_dir() else None
     return [(labels, result) for labels, job in entries if (result := found[job.key]) is not None]
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from unweave.engine.place import place
 from unweave.job import Job, Result
-from unweave.sweep.units import units
+from unweave.sweep.units import broken, units
 from unweave.types import UserError
 
 
@@ -95,7 +95,11 @@ def _perform(
     progress = Progress(asked, told)
     todo: list[Job] = []
     for key, job in asked.items():
-        kept = job.kept(out)
+        kept: Result | None
+        try:
+            kept = job.kept(out)
+        except UserError as error:
+            kept = broken(job, error)
         if kept is None:
             todo.append(job)
         else:
@@ -127,34 +131,63 @@ class Progress:
     def __init__(self, asked: dict[str, Job], told: Watcher, clock: Callable[[], float] = time.monotonic) -> None:
         self.asked, self.told, self.clock = asked, told, clock
         self.left = {key: job.cost.seconds for key, job in asked.items()}
+        self.rest = sum(self.left.values())
+        """Estimated seconds of what has no result yet."""
         self.done = self.failed = 0
         self.worked = self.given = 0.0
-        """Estimated seconds of what is finished, and of what was there already when a worker took it up."""
+        """Estimated seconds of what was done, and of what was there already when a worker took it up."""
         self.began: float | None = None
-        self.lines: dict[int, tuple[float, str, float]] = {}
-        """Worker -> share, line, the estimated seconds of its unit."""
+        self.workers: dict[int, _Worker] = {}
+        self.held: dict[str, str] = {}
+        """Job -> who writes its folder."""
 
     def begin(self) -> None:
         """The first worker is ready: the clock for the pace starts here, since starting up says nothing about it."""
         self.began = self.began or self.clock()
 
     def at(self, worker: int, share: float, line: str, cost: float) -> None:
-        """A worker is that far with what it does; its first word, after one step, says where it went on from."""
-        if share > 0 and self.lines.get(worker, (0.0,))[0] == 0:
-            self.given += share * cost
-        self.lines[worker] = (share, line, cost)
+        """A worker is that far with its unit; its first word, after one step, says where it went on from."""
+        before = self.workers.get(worker, _Worker())
+        given = share * cost if share > 0 and before.share == 0 else 0.0
+        self.given += given
+        self.workers[worker] = before._replace(share=share, line=line, cost=cost, given=before.given + given)
         self.tell()
+
+    def ended(self, worker: int, key: str, failed: bool) -> None:
+        """A job of a worker's unit has ended, and the unit goes on: its part is no longer counted as under way."""
+        before = self.workers.get(worker)
+        if before is None:
+            return
+        cost = self.left.get(key, 0.0)
+        if failed and before.cost:
+            # What was there of it is not counted as done, so it is not to be taken off either.
+            back = before.given * min(1.0, cost / before.cost)
+            self.given -= back
+            before = before._replace(given=before.given - back)
+        self.workers[worker] = before._replace(finished=before.finished + cost)
 
     def idle(self, worker: int) -> None:
         """A worker has nothing at hand."""
-        self.lines.pop(worker, None)
+        self.workers.pop(worker, None)
+
+    def hold(self, key: str, line: str) -> None:
+        """A job waits for another process, which writes its folder."""
+        self.held[key] = line
+        self.tell()
+
+    def release(self, key: str) -> None:
+        """A job waits no more."""
+        self.held.pop(key, None)
 
     def finish(self, key: str, failed: bool, read: bool = False) -> None:
         """A job has its result."""
         self.done += 1
         self.failed += failed
         cost = self.left.pop(key, 0.0)
-        self.worked += 0.0 if read else cost
+        self.rest -= cost
+        # A failure says little about the pace: most come at once.
+        self.worked += 0.0 if read or failed else cost
+        self.release(key)
         self.tell()
 
     def tell(self) -> None:
@@ -163,11 +196,28 @@ class Progress:
 
     def standing(self) -> Standing:
         """Where everything stands."""
-        lines = tuple(f"{line}, {share:.0%}" if cost else line for _, (share, line, cost) in sorted(self.lines.items()))
-        running = sum(share * cost for share, _, cost in self.lines.values())
+        lines = [f"{w.line}, {w.share:.0%}" if w.cost else w.line for _, w in sorted(self.workers.items())]
+        if self.held:
+            many = f" (and {len(self.held) - 1:,} more)" if len(self.held) > 1 else ""
+            lines.append(f"waiting: {next(iter(self.held.values()))}{many}")
+        running = sum(max(0.0, w.share * w.cost - w.finished) for w in self.workers.values())
         spent = self.clock() - self.began if self.began is not None else 0.0
         worked = self.worked + running - self.given
         left = None
         if worked > 0 and spent > 0:
-            left = max(0.0, sum(self.left.values()) - running) * spent / worked
-        return Standing(self.done, self.failed, len(self.asked), lines, left)
+            left = max(0.0, self.rest - running) * spent / worked
+        return Standing(self.done, self.failed, len(self.asked), tuple(lines), left)
+
+
+class _Worker(NamedTuple):
+    """What a worker is at."""
+
+    share: float = 0.0
+    """Of its unit."""
+    line: str = ""
+    cost: float = 0.0
+    """The estimated seconds of its unit."""
+    finished: float = 0.0
+    """Of these, those of jobs that have ended."""
+    given: float = 0.0
+    """Of these, those that were there already."""

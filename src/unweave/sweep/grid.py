@@ -258,7 +258,7 @@ def _known(top: Settings, deep: Settings) -> None:
     nested = [f"{part}__{one}" for part, inner in parts.items() for one in inner]
     for one in (*top, *deep):
         head, _, tail = one.partition("__")
-        if head not in OPEN:
+        if head not in OPEN or (one != head and not tail):
             within = next((n for n in nested if n.partition("__")[2] == one), None)
             meant = f" — did you mean {within!r}?" if within else hint(one, [*OPEN, *nested])
             raise UserError(

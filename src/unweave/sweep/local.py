@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from unweave.data.base import Dataset, Images
-from unweave.job import Result
+from unweave.job import Job, Result
 from unweave.store import Held
 from unweave.sweep.driver import Progress
 from unweave.sweep.units import Unit, broken, seconds, work
@@ -23,6 +23,8 @@ from unweave.sweep.worker import one_thread, seldom, serve, single
 
 TRIES = 3
 """How often a unit is given to a worker whose process then dies."""
+WINDOWS = 61
+"""Processes that Windows can wait for at a time."""
 PATIENCE = 1.0
 """Seconds until a folder that another process writes is looked at again."""
 
@@ -36,18 +38,22 @@ def here(units: Sequence[Unit], out: Path, root: Path | None, device: str, progr
         cost = seconds(unit)
         progress.begin()
 
-        def tell(message: tuple[Any, ...], cost: float = cost) -> None:
+        left = {job.key: job for job in unit}
+
+        def tell(message: tuple[Any, ...], cost: float = cost, left: dict[str, Job] = left) -> None:
+            progress.release(next(iter(left), ""))
             progress.at(0, message[1], message[2], cost)
 
-        left = {job.key: job for job in unit}
         try:
             with one_thread():
                 found = work(unit, out, root, device, seldom(tell), opened)
                 for result in found:
                     del left[result.key]
+                    progress.ended(0, result.key, bool(result.failed))
                     yield result
-        except Held:
+        except Held as error:
             waiting.append(tuple(left.values()))
+            progress.hold(next(iter(left)), str(error))
             time.sleep(PATIENCE)
         progress.idle(0)
 
@@ -139,12 +145,15 @@ class Crew:
             one.ready = True
             self.progress.begin()
         elif message[0] == "told":
+            self.progress.release(next(iter(one.left), ""))
             self.progress.at(one.number, message[1], message[2], one.cost)
         elif message[0] == "result":
             result: Result = message[1]
             del one.left[result.key]
+            self.progress.ended(one.number, result.key, bool(result.failed))
             yield result
         elif message[0] == "held":
+            self.progress.hold(next(iter(one.left)), message[1])
             self.held.append((time.monotonic() + PATIENCE, tuple(one.left.values())))
             one.left = {}
         else:
@@ -204,4 +213,5 @@ def crew(device: str, workers: int | None, count: int) -> list[str]:
     if device == "cuda":
         gpus = torch.cuda.device_count()
         return [f"cuda:{place % gpus}" for place in range(min(workers or gpus, count))]
-    return [device] * min(workers or (processors() if device == "cpu" else 1), count)
+    most = WINDOWS if os.name == "nt" else count
+    return [device] * min(workers or (processors() if device == "cpu" else 1), count, most)

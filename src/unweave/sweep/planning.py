@@ -11,6 +11,7 @@ from unweave.engine.place import place
 from unweave.job import Job, Training
 from unweave.sweep.local import crew
 from unweave.sweep.units import seconds, units
+from unweave.types import UserError
 
 
 class Group(NamedTuple):
@@ -65,7 +66,7 @@ def plan(jobs: Sequence[Job], out: Path, *, device: str | None = None, workers: 
     where = str(place(device))
     every = list({job.key: job for job in jobs}.values())
     there = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    todo = [job for job in every if job.home not in there or job.kept(out) is None]
+    todo = [job for job in every if job.home not in there or not _done(job, out)]
     found = units(todo, where)
     groups: dict[str, list[Job]] = {}
     for job in todo:
@@ -86,6 +87,14 @@ def plan(jobs: Sequence[Job], out: Path, *, device: str | None = None, workers: 
             for what, each in groups.items()
         ),
     )
+
+
+def _done(job: Job, out: Path) -> bool:
+    """Whether a job's result is there; one that is damaged is for the sweep to name."""
+    try:
+        return job.done(out)
+    except UserError:
+        return False
 
 
 def free(out: Path) -> int:

@@ -26,8 +26,9 @@ AHEAD = 2
 """Units that are handed out for every processor: enough that none waits, few enough that Ray's books stay small."""
 PATIENCE = 1.0
 """Seconds until a folder that another process writes is looked at again."""
-LATENCY = 10.0
-"""Seconds in which a file that one machine has written is seen by another on shared storage."""
+LATENCY = 90.0
+"""Seconds in which a folder that one machine has made is seen by another on shared storage: NFS keeps for up to 60 what
+it found before."""
 
 
 def on_ray(
@@ -61,8 +62,8 @@ def on_ray(
             ray.shutdown()
 
 
-def do(content: bytes, out: str, root: str | None, device: str, numbers: int) -> tuple[list[Result], bool]:
-    """What a task does, on some machine: the results of a unit, and whether another process was at what is missing."""
+def do(content: bytes, out: str, root: str | None, device: str, numbers: int) -> tuple[list[Result], str]:
+    """What a task does, on some machine: the results of a unit, and which other process was at what is missing."""
     if numbers != NUMBERS:
         raise UserError(
             f"this machine has numbers of version {NUMBERS}, the driver {numbers}; install one unweave on all of them"
@@ -74,9 +75,9 @@ def do(content: bytes, out: str, root: str | None, device: str, numbers: int) ->
         with one_thread():
             for result in work(unit, Path(out), Path(root) if root else None, device, _quiet, _OPENED):
                 found.append(result)
-    except Held:
-        return found, True
-    return found, False
+    except Held as error:
+        return found, str(error)
+    return found, ""
 
 
 _OPENED: dict[Dataset, Images] = {}
@@ -117,7 +118,7 @@ class _Fleet:
             now = time.monotonic()
             while self.held and self.held[0][0] <= now:
                 self.waiting.append(self.held.popleft()[1])
-            self._hand_out()
+            yield from self._hand_out()
             ended, _ = self.ray.wait(list(self.running), timeout=PATIENCE) if self.running else ([], [])
             if not ended and not self.running:
                 time.sleep(PATIENCE)
@@ -125,22 +126,25 @@ class _Fleet:
                 yield from self._collect(task)
             self._tell()
 
-    def _hand_out(self) -> None:
+    def _hand_out(self) -> Iterator[Result]:
         room = self.workers or AHEAD * max(1, int(self.ray.cluster_resources().get(self.resource, 1)))
         while self.waiting and len(self.running) < room:
             unit = self.waiting.popleft()
-            # Ray's own pickler also takes classes of the script that runs, which other machines do not have.
-            content = self.ray.cloudpickle.dumps(unit)
+            try:
+                # Ray's own pickler also takes classes of the script that runs, which other machines do not have.
+                content = self.ray.cloudpickle.dumps(unit)
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                yield from (broken(job, f"cannot be sent to a worker: {error}") for job in unit)
+                continue
             self.running[self.task.remote(content, *self.given)] = {job.key: job for job in unit}
 
     def _collect(self, task: Any) -> Iterator[Result]:
         left = self.running.pop(task)
         try:
             found, held = self.ray.get(task)
-        except UserError:
-            raise
         except Exception as error:
-            cause = getattr(error, "cause", None)
+            # What Ray raises is of the cause's class too, with the whole traceback of the worker as its text.
+            cause = getattr(error, "cause", None) or error
             if isinstance(cause, UserError):
                 raise cause from None
             why = f"its worker was lost {TRIES + 1} times or failed: {' '.join(str(error).split())[:200]}"
@@ -152,6 +156,7 @@ class _Fleet:
                 self._look(job)
             yield result
         if held and left:
+            self.progress.hold(next(iter(left)), held)
             self.held.append((time.monotonic() + PATIENCE, tuple(left.values())))
 
     def _look(self, job: Job) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +20,12 @@ from unweave.run import load
 from unweave.store import RunFolder, now
 from unweave.types import UserError
 
-LOWER = ("loss_", "elbo_")
-"""How names begin of which smaller values are better: terms of the loss, and the parts of the ELBO."""
+LOWER = ("loss_", "elbo_", "seconds_per_step")
+"""How names begin of which smaller values are better: terms of the loss, the parts of the ELBO, and time."""
+DRAWS = 1_000_000
+"""Numbers that the bootstrap draws at a time at most: enough to be quick, few enough to hold."""
+MOST = 100
+"""Settings of which every pair is tested; with more, only the best is with each other one."""
 NEVER = ("seed", "source", "written", "seconds_per_step", "failed_term")
 """Columns that do not make a setting."""
 
@@ -43,7 +47,7 @@ class Summary(NamedTuple):
     failures: FailureRate | None
     """Runs below the threshold; None where none was asked for."""
     broken: int
-    """Runs without this number: not scored, or no longer finite."""
+    """Runs without this number: not finished, not scored, or no longer finite."""
     best: str
     """The key of the best run."""
 
@@ -80,7 +84,9 @@ def bootstrap(values: Sequence[float], confidence: float = 0.95, *, resamples: i
             f"bootstrap: confidence = {confidence}, resamples = {resamples}; allowed: above 0 and below 1; from 1"
         )
     chance = np.random.default_rng(seed)
-    means = np.array([x[chance.integers(0, len(x), len(x))].mean() for _ in range(resamples)])
+    each = max(1, DRAWS // len(x))
+    shares = (min(each, resamples - done) for done in range(0, resamples, each))
+    means = np.concatenate([x[chance.integers(0, len(x), (share, len(x)))].mean(1) for share in shares])
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(float(x.mean()), float(low), float(high), len(x))
 
@@ -109,10 +115,15 @@ def prefers_lower(column: str) -> bool:
 
     >>> prefers_lower("reconstruction"), prefers_lower("mig_gap_shape"), prefers_lower("elbo"), prefers_lower("loss_kl")
     (True, False, False, True)
+    >>> prefers_lower("dci_lasso"), prefers_lower("dci_lasso_nrmse_shape")
+    (False, True)
     """
-    names = {safe(name): kind.better == "lower" for name, kind in METRICS.items()}
+    names = {safe(name): kind for name, kind in METRICS.items()}
     near = max((name for name in names if column == name or column.startswith(f"{name}_")), key=len, default="")
-    return names.get(near, column.startswith(LOWER))
+    if not near:
+        return column.startswith(LOWER)
+    part = f"{column.removeprefix(near)}_"
+    return names[near].better == "lower" or any(f"_{safe(one)}_" in part for one in names[near].errors)
 
 
 def summaries(
@@ -128,7 +139,8 @@ def summaries(
 
     Args:
         rows: runs, as ``results.rows`` gives them.
-        column: any number: ``mig``, ``elbo``, ``udr``, ``dci_fast_completeness`` …
+        column: any number: ``mig``, ``elbo``, ``udr``, ``dci_fast_completeness`` …; of finished runs, since what is
+            under way or has failed shows an earlier step's.
         by: what makes a setting; every column in which the runs differ, seeds aside, when None.
         lower: whether smaller is better; as the metric says when None.
         threshold: a run that is worse than this has failed.
@@ -146,12 +158,9 @@ def summaries(
     by = settings(rows) if by is None else list(by)
     down = prefers_lower(column) if lower is None else lower
     sign = -1.0 if down else 1.0
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for one in flat:
-        groups.setdefault(repr([one.get(name) for name in by]), []).append(one)
     found = []
-    for members in groups.values():
-        values = [(value, str(one["key"])) for one in members if (value := _number(one.get(column))) is not None]
+    for members in _grouped(flat, by).values():
+        values = [(value, str(one["key"])) for one in members if (value := _scored(one, column)) is not None]
         numbers_ = [value for value, _ in values]
         nothing = Interval(math.nan, math.nan, math.nan, 0)
         failed = None
@@ -172,20 +181,20 @@ def summaries(
 def differences(rows: Sequence[Row], column: str, found: Sequence[Summary]) -> list[Difference]:
     """Every pair of settings, tested: two-sided Mann-Whitney U (exact for few runs without ties), p adjusted by Holm.
 
-    Settings with fewer than two numbers are left out: no test can tell them apart.
+    Settings with fewer than two numbers are left out: no test can tell them apart. Of more than ``MOST`` settings only
+    the first is tested against each other one.
     """
     from scipy.stats import mannwhitneyu
 
-    flat = [one.flat() for one in rows]
+    if not found:
+        return []
+    groups = _grouped((one.flat() for one in rows), list(found[0].setting))
     samples = [
-        [
-            value
-            for one in flat
-            if all(one.get(n) == v for n, v in each.setting.items()) and (value := _number(one.get(column))) is not None
-        ]
+        [value for one in groups[repr(list(each.setting.values()))] if (value := _scored(one, column)) is not None]
         for each in found
     ]
-    pairs = [(i, j) for i, j in combinations(range(len(found)), 2) if min(len(samples[i]), len(samples[j])) > 1]
+    every = combinations(range(len(found)), 2) if len(found) <= MOST else ((0, j) for j in range(1, len(found)))
+    pairs = [(i, j) for i, j in every if min(len(samples[i]), len(samples[j])) > 1]
     raw = [float(mannwhitneyu(samples[i], samples[j], alternative="two-sided").pvalue) for i, j in pairs]
     means = [each.interval.mean for each in found]
     return [Difference(i, j, means[i] - means[j], p) for (i, j), p in zip(pairs, holm(raw), strict=True)]
@@ -205,14 +214,14 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def correlations(rows: Sequence[Row], columns: Sequence[str]) -> NDArray[np.float64]:
-    """(C, C) Spearman rank correlations of columns over runs, each pair over the runs that have both.
+    """(C, C) Spearman rank correlations of columns over runs, each pair over the finished runs that have both.
 
     NaN for fewer than three of them, or where one column does not vary.
     """
     from scipy.stats import rankdata
 
     table = np.array(
-        [[math.nan if (v := _number(one.get(c))) is None else v for c in columns] for one in (r.flat() for r in rows)]
+        [[math.nan if (v := _scored(one, c)) is None else v for c in columns] for one in (r.flat() for r in rows)]
     ).reshape(len(rows), len(columns))
     matrix = np.full((len(columns), len(columns)), math.nan)
     for i in range(len(columns)):
@@ -279,6 +288,19 @@ def score_udr(
 
 def _kept(folder: RunFolder, asked: str) -> float | None:
     return next((row["values"]["udr"] for row in folder.rows() if row.get("asked") == asked), None)
+
+
+def _grouped(flat: Iterable[dict[str, Any]], by: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Runs by their settings in words: 1, 1.0 and True are not the same."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in flat:
+        groups.setdefault(repr([one.get(name) for name in by]), []).append(one)
+    return groups
+
+
+def _scored(one: Mapping[str, Any], column: str) -> float | None:
+    """A finished run's number; None for any other's, which is that of some earlier step."""
+    return _number(one.get(column)) if one["state"] == "done" else None
 
 
 def _number(value: Any) -> float | None:

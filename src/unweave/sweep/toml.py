@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unweave.engine.plain import build
+from unweave.engine.plain import build, finite
 from unweave.job import HeldOutELBO, Measure, Scores, Terms, Training
 from unweave.metrics import METRICS, Metric
 from unweave.names import known
@@ -47,11 +47,12 @@ def read(path: Path) -> Sweep:
     """
     try:
         return parse(tomllib.loads(read_text(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path} is no TOML: {error}") from None
     except UserError as error:
         text = str(error)
         raise UserError(text if str(path) in text else f"{path}: {text}") from None
+    except (ValueError, RecursionError) as error:
+        # What is no TOML, and what Python refuses to read of it, such as a number of 5,000 digits.
+        raise UserError(f"{path} is no TOML: {error}") from None
 
 
 def parse(values: Mapping[str, Any]) -> Sweep:
@@ -109,6 +110,8 @@ def _axis(value: Any, where: str) -> Any:
         if not isinstance(start, int) or "scale" in value:
             raise UserError(f"{where}: from = {start!r} without to; allowed: a whole number, counted up from")
         return range(start, start + count)
+    if not all(finite(one) for one in ends):
+        raise UserError(f"{where}: from or to is not finite, or too large for a float; allowed: finite numbers")
     scale = known(value.get("scale", "linear"), ("linear", "log"), f"scale of {where}")
     if scale == "log" and min(ends) <= 0:
         raise UserError(f"{where}: from and to are {ends}; allowed with scale = 'log': above 0")

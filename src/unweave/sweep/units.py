@@ -75,13 +75,21 @@ def work(
         except Exception:
             # Whose fault it was shows when they are done one by one, from where they are.
             pass
+    total = seconds(unit)
     for job in list(left.values()):
         began = time.perf_counter()
+        ended = tuple(one for one in unit if one.key not in left)
+        before, own = seconds(ended), seconds((*ended, job)) - seconds(ended)
+
+        def tell(share: float, line: str, before: float = before, own: float = own) -> None:
+            told((before + share * own) / total if total else share, line)
+
+        del left[job.key]
         try:
             if isinstance(job, Training):
-                yield next(together([job], out, root=root, device=device, told=told, opened=opened))
+                yield next(together([job], out, root=root, device=device, told=tell, opened=opened))
             else:
-                yield job.run(out, root=root, device=device, told=told)
+                yield job.run(out, root=root, device=device, told=tell)
         except Held:
             raise
         except Exception as error:
