@@ -91,7 +91,8 @@ class ArrayFile(Dataset):
     @property
     def names(self) -> tuple[str, ...]:
         """The file's row of each image: not 0, 1, 2 … where there is one image for every combination of levels."""
-        order = None if self.labels is None else in_order(self._labelled()[1], self._labelled()[0])
+        factors, levels = self._labelled() if self.labels is not None else (None, None)
+        order = in_order(levels, factors)
         return tuple(map(str, range(self.rows) if order is None else order))
 
     def find(self, root: Path | None = None) -> Path | None:
@@ -105,8 +106,8 @@ class ArrayFile(Dataset):
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""
-        claim, factors = self._claim(), self.factors
-        levels = None if self.labels is None else self._labelled()[1]
+        claim = self._claim()
+        factors, levels = self._labelled() if self.labels is not None else (None, None)
 
         def make() -> Table:
             if not self._as_it_is(claim):
