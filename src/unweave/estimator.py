@@ -272,7 +272,7 @@ class Unweaver:
     def _like(self, data: Dataset) -> Dataset:
         """Pictures brought to the size, the channels and the fit of those that were trained on."""
         height, width, channels = self.image_shape_
-        return alike(data, (channels, height, width), own_fit(self.run_.experiment.data) or "crop")
+        return alike(data, (channels, height, width), own_fit(self.run_.experiment.data))
 
     def _array(self, images: Any, fitting: bool) -> tuple[NDArray[Any] | Tensor, str]:
         """An array of images, and how it was laid out: ``flat``, ``plain``, channels ``last`` or ``first``."""

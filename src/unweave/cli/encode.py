@@ -60,7 +60,7 @@ def run(argv: Sequence[str]) -> int:
     target = writable(options.out, "codes.csv")
     check_form(target)
     one = load(folder, root=options.data_root, device=options.device)
-    data = fitting(dataset(options.images), one.data.shape, own_fit(one.data) or "crop")
+    data = fitting(dataset(options.images), one.data.shape, own_fit(one.data))
     data.prepare(options.data_root, lambda line: console.progress(lambda: line))
     e = one.experiment
     console.say(f"encode {options.images} with {folder}: {e.method.name} on {e.data.name}, step {one.step:,}")

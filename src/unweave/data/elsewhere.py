@@ -124,7 +124,7 @@ def portable(data: Dataset, fit: str = "crop") -> Dataset:
         width,
         data.rows,
         data.likelihood,
-        own_fit(data) or fit,
+        own_fit(data, fit),
         factors.names if factors else (),
         factors.sizes if factors else (),
     )
@@ -142,10 +142,10 @@ def stays(value: Any) -> bool:
     return foreign or any(stays(getattr(value, one.name)) for one in fields(value))
 
 
-def own_fit(data: Dataset) -> str | None:
-    """How a data set makes pictures fit, the one inside it where it wraps another; None where nothing is said."""
+def own_fit(data: Dataset, otherwise: str = "crop") -> str:
+    """How a data set makes pictures fit, or the one inside it that it wraps; ``otherwise`` where nothing is said."""
     found = getattr(data, "fit", None) or getattr(getattr(data, "of", None), "fit", None)
-    return found if isinstance(found, str) else None
+    return found if isinstance(found, str) else otherwise
 
 
 def fitting(data: Dataset, shape: tuple[int, int, int], fit: str) -> Dataset:

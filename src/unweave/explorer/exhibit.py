@@ -161,7 +161,7 @@ class Exhibit:
 
     def upload(self, data: bytes, space: int) -> tuple[list[float], NDArray[np.uint8]]:
         """The code of a picture file of any size, and the image that was made of it."""
-        image = picture_of(data, self.run.data.shape, own_fit(self.run.data) or "crop")
+        image = picture_of(data, self.run.data.shape, own_fit(self.run.data))
         return self.encode(image, space), image if image.shape[2] in (1, 3) else image[:, :, :1]
 
     def row(self, row: int, space: int) -> tuple[list[float], NDArray[np.uint8], list[int]]:

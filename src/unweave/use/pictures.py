@@ -79,7 +79,7 @@ def encode(
     if isinstance(images, np.ndarray):
         return _array(run, images, space)
     shape = run.data.shape
-    data = fitting(dataset(images), shape, own_fit(run.data) or "crop")
+    data = fitting(dataset(images), shape, own_fit(run.data))
     pictures = isinstance(_inner(data), Folder)
     if data.shape != shape and not pictures:
         raise UserError(
@@ -212,7 +212,7 @@ def _image(run: Run, picture: Any) -> NDArray[np.uint8]:
         if isinstance(given, Path) and not given.is_file():
             raise UserError(f"{where}: {'no file' if given.exists() else 'no such file'}; allowed: a picture file")
         try:
-            whole = image_of(given, Look(max(height, width), own_fit(run.data) or "crop", channels != 3))
+            whole = image_of(given, Look(max(height, width), own_fit(run.data), channels != 3))
         except Broken as why:
             raise UserError(f"{where} cannot be used: {why}; allowed: a PNG, JPEG, WebP or TIFF picture") from None
         found = cut(torch.from_numpy(whole).permute(2, 0, 1)[None], shape)
