@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 from unweave import UserError, fit, load
 from unweave.engine import Experiment
 from unweave.methods import BetaVAE, Method
-from unweave.metrics import MIG
+from unweave.metrics import MIG, MIGPosterior
 from unweave.networks import MLP
-from unweave.run import Run
+from unweave.run import Run, keep_scores
 from unweave.store import RunFolder, StoreError
+from unweave.types import Codes, Score
 
 SMALL: dict[str, Any] = {"steps": 6, "batch": 4, "latents": 3, "network": MLP((4,)), "precision": "float64"}
 
@@ -52,12 +54,69 @@ def test_the_forms_of_fit_agree() -> None:
 
 def test_scores_are_kept_with_their_step(tmp_path: Path) -> None:
     run = small(tmp_path)
-    scores = run.score(["mig", MIG(bins=5)], count=200)
+    scores = run.score([MIG(bins=5)], count=200)
     again = load(run.folder.path if run.folder else "")
-    assert again.scores["mig"].value == scores["mig"].value == run.scores["mig"].value
-    assert again.scores["mig"].settings["bins"] == 5
+    assert again.scores["mig-bins5"].value == scores["mig-bins5"].value == run.scores["mig-bins5"].value
+    assert again.scores["mig-bins5"].settings["bins"] == 5
     run.score(["reconstruction"], count=100)
-    assert set(load(tmp_path / run.experiment.key).scores) == {"mig", "reconstruction"}
+    assert set(load(tmp_path / run.experiment.key).scores) == {"mig-bins5", "reconstruction"}
+
+
+def test_two_scores_of_one_label_are_refused(tmp_path: Path) -> None:
+    run = small(tmp_path)
+    with pytest.raises(UserError, match=r"MIG\(.*images=100.* are both kept as 'mig'; allowed: one of them"):
+        run.score([MIG(), MIG(images=100)], count=200)
+    assert list(run.score([MIG(), MIG(bins=5)], count=200)) == ["mig", "mig-bins5"]
+
+
+def test_scores_before_one_that_fails_are_kept(tmp_path: Path) -> None:
+    run = small(tmp_path)
+
+    class Broken(MIG):
+        name = "broken"
+
+        def __call__(self, codes: Codes, seed: int = 0) -> Score:
+            raise UserError("no")
+
+    with pytest.raises(UserError, match="no"):
+        run.score([MIG(), Broken()], count=200)
+    assert set(load(tmp_path / run.experiment.key).scores) == {"mig"}
+
+
+def test_limits_stand_beside_the_scores_they_belong_to(tmp_path: Path) -> None:
+    run = small(tmp_path)
+    run.score([MIG()], count=200)
+    run.limits([MIG()], run.codes(100))
+    assert run.known_limits() == {}, "of other images"
+    limits = run.limits([MIG()], run.codes(200))
+    assert run.known_limits() == limits != {}
+
+
+def test_the_floor_of_posteriors_is_that_of_the_model_as_it_is(tmp_path: Path) -> None:
+    """Noise has posteriors as wide as the codes': the floor of other codes, or of a later step, is another."""
+    run, metric = small(tmp_path), MIGPosterior(samples=200)
+    codes = run.codes(200)
+    assert codes.logvar is not None
+    before = run.limits([metric], codes)
+    assert run.limits([metric], codes) == before
+    run.step += 1
+    narrow = codes._replace(logvar=codes.logvar - 6)
+    assert run.limits([metric], narrow) != before
+    plain = run.limits([MIG()], codes)
+    run.step += 1
+    assert run.limits([MIG()], codes, told=lambda name: pytest.fail(f"{name} was computed again")) == plain
+
+
+def test_processes_that_score_one_run_lose_nothing(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    names = [f"m{n}" for n in range(24)]
+
+    def keep(name: str) -> None:
+        keep_scores(folder, 3, {name: Score(1.0)}, {"seed": 0}, 10)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(keep, names))
+    assert set(folder.read("scores")["scores"]) == set(names)
 
 
 def test_scores_of_an_earlier_step_are_dropped(tmp_path: Path) -> None:

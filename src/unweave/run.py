@@ -106,7 +106,7 @@ class Run:
             codes: what ``self.codes(count, seed=seed, space=space)`` gave, where that is at hand.
 
         Raises:
-            UserError: an unknown metric, or one that the data cannot be scored by.
+            UserError: an unknown metric, one that the data cannot be scored by, or two that are kept under one label.
 
         >>> from unweave.networks import MLP
         >>> run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
@@ -118,16 +118,18 @@ class Run:
             if metrics is None
             else [METRICS[known(m, METRICS, "metric")]() if isinstance(m, str) else m for m in metrics]
         )
+        apart(chosen)
         codes = self.codes(count, seed=seed, space=space) if codes is None else codes
-        found, how = {}, {}
+        found: dict[str, Score] = {}
         for metric in applicable(chosen, codes) if metrics is None else chosen:
             told(metric.label)
-            found[metric.label] = metric(codes, seed=seed)
-            how[metric.label] = asked(metric, count, seed)
-        if space == 0:
-            self.scores |= found
-            if self.folder is not None:
-                keep_scores(self.folder, self.step, found, how)
+            one = {metric.label: metric(codes, seed=seed)}
+            found |= one
+            if space == 0:
+                self.scores |= one
+                # Kept at once, so that none is lost should a later one fail.
+                if self.folder is not None:
+                    keep_scores(self.folder, self.step, one, asked(metric, count, seed), len(codes.mean))
         return found
 
     def kept(self, metric: Metric, *, count: int | None = IMAGES, seed: int = 0) -> bool:
@@ -146,8 +148,9 @@ class Run:
     ) -> dict[str, tuple[float, float]]:
         """What noise and what the perfect code reach on the images of ``codes``: label -> (floor, ceiling).
 
-        They belong to the data and the sample, not to the training, and take as long as two scores: those that were
-        asked for in the same way before are read back from the run's folder. Metrics without them are left out.
+        They belong to the data and the sample, not to the training (but for metrics that read how wide the posteriors
+        are), and take as long as two scores: those that were asked for in the same way before are read back from the
+        run's folder. Metrics without them are left out.
 
         >>> from unweave.metrics import MIG
         >>> from unweave.networks import MLP
@@ -159,7 +162,7 @@ class Run:
         kept = self.folder.read("ceilings") if self.folder is not None else {}
         found, fresh = {}, False
         for metric in metrics:
-            how = asked(metric, len(codes.mean), seed)
+            how = self._asked_limits(metric, len(codes.mean), seed, codes.space)
             if kept.get(metric.label, {}).get("asked") != how:
                 told(metric.label)
                 low, high = floor(metric, codes, seed), ceiling(metric, codes, seed)
@@ -173,9 +176,34 @@ class Run:
         return found
 
     def known_limits(self) -> dict[str, tuple[float, float]]:
-        """The limits that the run's folder keeps: label -> (floor, ceiling)."""
-        kept = self.folder.read("ceilings") if self.folder is not None else {}
-        return {label: (entry["floor"], entry["ceiling"]) for label, entry in kept.items()}
+        """The limits of the kept scores, where the run's folder holds those of the very images and settings that each
+        was made with: label -> (floor, ceiling)."""
+        if self.folder is None:
+            return {}
+        kept, scored = self.folder.read("ceilings"), self.folder.read("scores")
+        scores = scored.get("scores", {}) if scored.get("step") == self.step else {}
+        both = {label: (entry, scores[label]) for label, entry in kept.items() if label in scores}
+        return {
+            label: (entry["floor"], entry["ceiling"])
+            for label, (entry, score) in both.items()
+            if self._belong(entry["asked"], score)
+        }
+
+    def _belong(self, limits: Mapping[str, Any], score: Mapping[str, Any]) -> bool:
+        """Whether limits that were asked for so are those of a kept score."""
+        how = score.get("asked")
+        if how is None:
+            return True
+        here = {"step": self.step, "space": 0}
+        wanted = {**how, "images": score.get("read", how["images"])}
+        return wanted == {k: v for k, v in limits.items() if k not in here} and all(
+            limits.get(name, value) == value for name, value in here.items()
+        )
+
+    def _asked_limits(self, metric: Metric, count: int, seed: int, space: int) -> dict[str, Any]:
+        """All that limits depend on; where posteriors are read, those of noise are as wide as the model's."""
+        how = asked(metric, count, seed)
+        return how | {"step": self.step, "space": space} if metric.posteriors else how
 
     @property
     def names(self) -> dict[str, str]:
@@ -351,16 +379,27 @@ def asked(metric: Metric, count: int | None, seed: int) -> dict[str, Any]:
     return _jsonable({"settings": settings, "images": count, "seed": seed})
 
 
+def apart(metrics: Sequence[Metric]) -> None:
+    """Raises UserError where two metrics' scores would be kept under one label."""
+    seen: dict[str, Metric] = {}
+    for one in metrics:
+        if one.label in seen:
+            raise UserError(f"{seen[one.label]!r} and {one!r} are both kept as {one.label!r}; allowed: one of them")
+        seen[one.label] = one
+
+
 def keep_scores(
-    folder: RunFolder, step: int, scores: Mapping[str, Score], how: Mapping[str, Mapping[str, Any]] | None = None
+    folder: RunFolder, step: int, scores: Mapping[str, Score], how: Mapping[str, Any] | None, read: int
 ) -> None:
-    """Add scores, and how each was asked for, to a run's folder; those of an earlier step are dropped."""
-    before = folder.read("scores")
-    kept = before.get("scores", {}) if before.get("step") == step else {}
-    for name, score in scores.items():
-        entry = {"value": score.value, "parts": dict(score.parts), "settings": _jsonable(score.settings), "at": now()}
-        kept[name] = entry | {"asked": (how or {}).get(name)}
-    folder.write("scores", {"step": step, "scores": kept})
+    """Add scores, how they were asked for and the number of images encoded for them to a run's folder; those of an
+    earlier step are dropped."""
+    with folder.changing("scores"):
+        before = folder.read("scores")
+        kept = before.get("scores", {}) if before.get("step") == step else {}
+        for name, score in scores.items():
+            entry = {"value": score.value, "parts": dict(score.parts), "settings": _jsonable(score.settings)}
+            kept[name] = entry | {"at": now(), "asked": how, "read": read}
+        folder.write("scores", {"step": step, "scores": kept})
 
 
 def _scores(folder: RunFolder, step: int) -> dict[str, Score]:

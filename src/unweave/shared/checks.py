@@ -89,7 +89,7 @@ def _scores(values: Any) -> bool:
     def sound(entry: Any) -> bool:
         return (
             isinstance(entry, dict)
-            and set(entry) <= {"value", "parts", "settings", "at", "asked"}
+            and set(entry) <= {"value", "parts", "settings", "at", "asked", "read"}
             and _number(entry.get("value"))
             and isinstance(entry.get("settings"), dict)
             and isinstance(entry.get("asked"), dict | None)

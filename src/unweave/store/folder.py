@@ -93,13 +93,33 @@ class RunFolder:
             raise StoreError(f"cannot write in {self.path}: {reason}") from None
         note = self.path / ".holder.json"
         try:
-            sweep(self.path)
+            try:
+                sweep(self.path)
+            except OSError as error:
+                raise StoreError(f"cannot write in {self.path}: {error.strerror or error}") from None
             who = {"process": os.getpid(), "host": socket.gethostname(), "since": now()}
             write_all({note: as_json(who)})
             yield
         finally:
             with suppress(OSError):
                 note.unlink(missing_ok=True)
+            lock.release()
+
+    @contextmanager
+    def changing(self, name: str, wait: float = 20.0) -> Iterator[None]:
+        """Be the only one who reads one of the folder's JSON files in order to write it again, for a moment; whoever
+        trains here meanwhile is not in the way. Raises Held when another process keeps it for ``wait`` seconds."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / f".{name}.lock", timeout=wait)
+            lock.acquire()
+        except Timeout:
+            raise Held(f"{self.path / name}.json is being written by another process; try again") from None
+        except (OSError, NotImplementedError) as error:
+            raise StoreError(f"cannot write in {self.path}: {getattr(error, 'strerror', None) or error}") from None
+        try:
+            yield
+        finally:
             lock.release()
 
     def held(self) -> bool:
