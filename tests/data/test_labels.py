@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unweave.data.labels import read_labels
+from unweave.data.labels import ranked, read_labels
 from unweave.types import UserError
 
 NAMES = ("a.png", "b/c.png", "d.png")
@@ -75,3 +75,17 @@ def test_tables_that_cannot_be_used(tmp_path: Path, text: str | bytes, why: str)
 def test_no_table(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         read_labels(tmp_path / "gone.csv", NAMES)
+
+
+def test_a_number_that_is_new_for_every_picture_is_no_factor(tmp_path: Path) -> None:
+    """Up to half as many levels as pictures, and never fewer than 20 are allowed."""
+    names = [f"{n}.png" for n in range(60)]
+
+    def labels(levels: int) -> Path:
+        rows = "".join(f"{name},{(n % levels) * 0.37:.2f},{n % 2}\n" for n, name in enumerate(names))
+        return write(tmp_path, f"file,age,shape\n{rows}")
+
+    assert read_labels(labels(30), names)[0].sizes == (30, 2)
+    with pytest.raises(UserError, match=r"factor 'age' has 31 different values for 60 pictures.*allowed: 30 or fewer"):
+        read_labels(labels(31), names)
+    assert ranked("a small column", [str(n) for n in range(20)])[0] == 20

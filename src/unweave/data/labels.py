@@ -19,6 +19,8 @@ LARGEST = 1 << 27
 """Bytes of the largest table that is read."""
 MOST = 64
 """Factors in a table."""
+FEW = 20
+"""Different values that a factor may have whatever the number of pictures."""
 FILE = "file"
 """Name of the column that says which picture a line is about."""
 
@@ -28,7 +30,8 @@ def read_labels(
 ) -> tuple[Factors, NDArray[np.int64]]:
     """Factors and levels (N, F) of pictures, from a CSV file with a column ``file`` and one column a factor.
 
-    A factor's levels are its different values, in the order of numbers where all are numbers, else in that of texts.
+    A factor's levels are its different values, in the order of numbers where all are numbers, else in that of texts. Up
+    to 20, or half as many as pictures: of a number that is new for every picture, no two could be compared.
 
     Args:
         path: the table, UTF-8, separated by commas (or semicolons or tabs, if its first line is).
@@ -105,9 +108,14 @@ def ranked(who: str, column: Sequence[str]) -> tuple[int, NDArray[np.int64]]:
     """How many different values a column has, and each one's place among them.
 
     Raises:
-        UserError: an empty value; ``who`` begins the line.
+        UserError: an empty value, or so many different ones that hardly two agree; ``who`` begins the line.
     """
     different = set(column)
+    if len(different) > max(FEW, len(column) // 2):
+        raise UserError(
+            f"{who} has {len(different):,} different values for {len(column):,} pictures, so hardly two that agree; "
+            f"allowed: {max(FEW, len(column) // 2):,} or fewer, so round its numbers or leave it out"
+        )
     if "" in different:
         raise UserError(f"{who} is empty for some pictures; expected a value for each")
     numbers = {value: _number(value) for value in different}
