@@ -205,6 +205,29 @@ class Codes(NamedTuple):
             raise UserError(f"Codes.of: {len(names)} names for {y.shape[1]} factors")
         return cls(z, v, y, sizes, names, blocks)
 
+    def without_closed(self, nats: float = 0.01) -> Codes:
+        """The codes with every closed latent constant: 0 where its mean KL(q(z_j|x) ‖ N(0, 1)) is below ``nats``.
+
+        A collapsed latent has a mean that still moves a little with the image. The decoder cannot see it under the
+        noise, but what cuts each latent's own range into bins, or fits a classifier to it, can. Latents of a prior
+        other than N(0, 1) are not judged by this.
+
+        Args:
+            nats: the least mean KL of a latent that is open.
+
+        Raises:
+            UserError: codes without log-variances, a number below 0.
+
+        >>> codes = Codes.of([[2.0, 1e-5], [-2.0, -1e-5]], logvar=[[-4.0, 0.0], [-4.0, 0.0]])
+        >>> codes.without_closed().mean.tolist()
+        [[2.0, 0.0], [-2.0, 0.0]]
+        """
+        if self.logvar is None or not nats >= 0:
+            what = "these codes are points (logvar is None)" if self.logvar is None else f"nats = {nats}"
+            raise UserError(f"Codes.without_closed: {what}; allowed: codes with log-variances, and 0 nats or more")
+        kl = Gaussian(self.mean.double(), self.logvar.double()).kl().mean(0)
+        return self._replace(mean=torch.where(kl >= nats, self.mean, torch.zeros_like(self.mean)))
+
     def need_factors(self, who: str) -> None:
         """Raises UserError naming ``who`` when there are no factors to score against."""
         if not self.levels.shape[1]:

@@ -12,6 +12,7 @@ from unweave.metrics import (
     MIG,
     SAP,
     FactorVAEScore,
+    InfoMEC,
     Reconstruction,
     applicable,
     ceiling,
@@ -87,3 +88,22 @@ def test_names_resolve_or_are_corrected():
         UserError, match=r"unknown metric 'factor-vae' — did you mean 'factor-vae-score'\? \(allowed: mig, "
     ):
         metric("factor-vae")
+
+
+CARS3D = (4, 24, 183)
+
+
+@pytest.mark.parametrize("score", [InfoMEC("bins"), InfoMEC(), FactorVAEScore(votes=600, test_votes=600)])
+def test_a_factor_of_few_levels_is_no_dead_latent_of_the_perfect_code(score):
+    """In units of levels, a factor of 4 moves less than a twentieth of one of 183."""
+    random = np.random.default_rng(0)
+    levels = np.stack([random.integers(0, size, size=4000) for size in CARS3D], axis=1)
+    top = ceiling(score, Codes.of(np.zeros((4000, 3)), levels, sizes=CARS3D))
+    assert not top.settings.get("inactive") and not top.settings.get("pruned") and top.value > 0.85
+    assert top.parts.get("infoc", 1.0) > 0.85
+
+
+def test_a_rare_factor_is_no_dead_latent_of_the_perfect_code():
+    levels = np.stack([np.arange(4000) < 8, np.arange(4000) % 3], axis=1).astype(int)
+    top = ceiling(FactorVAEScore(votes=60, test_votes=60), Codes.of(np.zeros((4000, 2)), levels))
+    assert top.settings["pruned"] == []

@@ -62,8 +62,9 @@ class ActiveUnits(Metric):
 
     @property
     def label(self) -> str:
-        """``active-units`` by variance, ``active-units-kl`` by KL."""
-        return self.name if self.by == "variance" else f"{self.name}-{self.by}"
+        """``active-units`` by variance, ``active-units-kl`` by KL; with another threshold behind it."""
+        own = [] if self.by == "variance" else [self.by]
+        return "-".join([self.name, *own, *self.words("threshold" if self.by == "variance" else "kl_threshold")])
 
     @property
     def posteriors(self) -> bool:

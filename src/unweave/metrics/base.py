@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 from unweave.types import Codes, Reference, Score
@@ -33,6 +33,12 @@ class Metric(ABC):
         """What its score is kept under: the name, and more where a setting makes numbers that must not be mixed."""
         return self.name
 
+    def words(self, *names: str) -> list[str]:
+        """One word for each of the fields named that is not at its default: ``bins40``, ``quantile0_5``."""
+        usual = {one.name: one.default for one in fields(self)}
+        changed = [(name, getattr(self, name)) for name in names if getattr(self, name) != usual[name]]
+        return [f"{name.replace('_', '-')}{_word(value)}" for name, value in changed]
+
     @property
     def posteriors(self) -> bool:
         """Whether, with these settings, the codes must carry log-variances as well."""
@@ -55,3 +61,10 @@ class Metric(ABC):
             "latents": codes.mean.shape[1],
             "space": codes.space,
         }
+
+
+def _word(value: Any) -> str:
+    """A setting within a label, in which a dot would begin a part's name."""
+    if isinstance(value, tuple):
+        return "+".join(_word(one) for one in value) or "-none"
+    return "-none" if value is None else str(value).replace(".", "_")

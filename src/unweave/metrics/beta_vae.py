@@ -80,7 +80,8 @@ class BetaVAEScore(Metric):
     @property
     def label(self) -> str:
         """``beta-vae-score`` by its definition, ``beta-vae-score-standardised`` otherwise; ``blocks`` behind it."""
-        return "-".join([self.name, *(["standardised"] if self.standardised else []), *suffix(self.blocks)])
+        own = ["standardised"] if self.standardised else []
+        return "-".join([self.name, *own, *self.words("batch"), *suffix(self.blocks)])
 
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""

@@ -13,8 +13,8 @@ from unweave.types import Codes
 
 KINDS = ("mean", "sample")
 
-DEAD = 1e-12
-"""A latent of at most this variance is constant."""
+ROUNDING = 1e-12
+"""A latent whose spread is at most this share of its size is constant, in whatever unit it comes."""
 
 
 class Covariance(NamedTuple):
@@ -50,7 +50,7 @@ def covariance(codes: Codes, of: str, who: str) -> Covariance:
     spread = np.atleast_2d(np.cov(z, rowvar=False))
     if of == "sample":
         spread = spread + np.diag(np.exp(logvariances(codes, who)).mean(0))
-    live = np.diag(spread) > DEAD
+    live = np.diag(spread) > (ROUNDING * np.abs(z).max(0)) ** 2
     return Covariance(spread[np.ix_(live, live)], {"constant_latents": np.flatnonzero(~live).tolist()}, live)
 
 

@@ -112,7 +112,8 @@ class DCI(Metric):
     @property
     def label(self) -> str:
         """``dci`` as most publications compute it, ``dci-fast`` and ``dci-lasso`` else; ``blocks`` behind it."""
-        words = [] if self.estimator == "boosting" else [self.estimator]
+        words: list[str] = [] if self.estimator == "boosting" else [self.estimator]
+        words += self.words("alpha") if self.estimator == "lasso" else []
         return "-".join([self.name, *words, *suffix(self.blocks)])
 
     def check(self) -> None:

@@ -72,8 +72,13 @@ class Downstream(Metric):
 
     @property
     def label(self) -> str:
-        """``downstream`` for the linear classifier, else with the classifier behind it."""
-        return self.name if self.classifier == "linear" else f"{self.name}-{self.classifier}"
+        """``downstream`` for the linear classifier, else with the classifier behind it; then other sizes."""
+        words: list[str] = [] if self.classifier == "linear" else [self.classifier]
+        if self.classifier == "linear" and self.strength is None:
+            words = ["chosen"]
+        elif self.classifier == "linear":
+            words = self.words("strength")
+        return "-".join([self.name, *words, *self.words("sizes", "fractions")])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
@@ -110,7 +115,8 @@ class Downstream(Metric):
         """Raises UserError for settings that no score can be computed with."""
         known(self.classifier, CLASSIFIERS, "classifier of Downstream")
         at_least("Downstream", 5, train=self.train, test=self.test)
-        at_least("Downstream", 2, sizes=min(self.sizes, default=0))
+        if not self.fractions:
+            at_least("Downstream", 2, sizes=min(self.sizes, default=0))
         if any(not 0 < share <= 1 for share in self.fractions):
             raise UserError(f"Downstream: fractions = {self.fractions}; allowed is above 0 and at most 1")
         if self.strength is not None and not self.strength > 0:

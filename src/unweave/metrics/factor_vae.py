@@ -82,8 +82,8 @@ class FactorVAEScore(Metric):
 
     @property
     def label(self) -> str:
-        """``factor-vae-score``, and ``factor-vae-score-blocks`` where blocks are codes."""
-        return "-".join([self.name, *suffix(self.blocks)])
+        """``factor-vae-score``, with another batch or threshold behind it, and ``blocks`` where they are codes."""
+        return "-".join([self.name, *self.words("batch", "threshold"), *suffix(self.blocks)])
 
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""

@@ -94,7 +94,8 @@ class InfoMEC(Metric):
     def label(self) -> str:
         """``infomec``, with the estimator behind it where it is not the published one; then ``blocks``."""
         words = [] if self.estimator == "neighbours" else [self.estimator]
-        return "-".join([self.name, *words, *suffix(self.blocks)])
+        other = {"neighbours": ("neighbours", "active"), "bins": ("bins", "active")}.get(self.estimator, ())
+        return "-".join([self.name, *words, *self.words(*other), *suffix(self.blocks)])
 
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""
@@ -118,7 +119,7 @@ class InfoMEC(Metric):
         # The seed of the classifier's stream breaks ties between equal values, and that of latents alone.
         number = int(generator(seed, "classifier").integers(2**31))
         share = self._information(rows.z[:, live], rows.levels, among(sets, live), number) / entropy(rows.levels)
-        inputs = _columns(rows.z) if self.estimator == "values" else standardise(rows.z)[0]
+        inputs = self._inputs(rows.z)
         with quietly():
             fits = threads("InfoMEC", _explicitness, [(inputs, column) for column in rows.levels.T], self.n_jobs)
         explicit = [value for value, _ in fits] if live.any() else [0.0] * len(fits)
@@ -128,6 +129,18 @@ class InfoMEC(Metric):
         settings |= {"not_converged": sum(not done for _, done in fits), "sklearn": sklearn.__version__, **notes}
         del settings["n_jobs"]
         return Score(parts["infom"], parts, settings)
+
+    def _inputs(self, z: Floats) -> Floats:
+        """What the classifier of InfoE reads."""
+        if self.estimator != "values":
+            return standardise(z)[0]
+        distinct = sum(len(np.unique(column)) for column in z.T)
+        if distinct > len(z):
+            raise UserError(
+                f"InfoMEC: estimator = 'values' of {z.shape[1]} latents with {distinct:,} different values on "
+                f"{len(z):,} images; allowed: quantised codes, of fewer values than images"
+            )
+        return _columns(z)
 
     def _information(self, z: Floats, levels: Ints, sets: Sets, seed: int) -> Floats:
         """(B, F) mutual information of sets of latents and factors, in nats."""

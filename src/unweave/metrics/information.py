@@ -22,6 +22,8 @@ Binning = Literal["width", "clipped", "mass"]
 Correction = Literal["none", "miller-madow", "permutation"]
 BINNINGS = ("width", "clipped", "mass")
 CORRECTIONS = ("none", "miller-madow", "permutation")
+_FEW = 16
+"""Cells a row up to which all are counted, those that are empty too."""
 
 
 def discretise(z: ArrayLike, bins: int = 20, binning: str = "width", tail: float = 0.001) -> Ints:
@@ -152,7 +154,7 @@ def mutual_information(a: ArrayLike, b: ArrayLike, correction: str = "none") -> 
     left_entropy, right_entropy = entropy(left), entropy(right)
     for d, column in enumerate(left.T):
         for k, (other, width) in enumerate(zip(right.T, widths, strict=True)):
-            counts = np.bincount(column * width + other)
+            counts = _pair_counts(column * width + other)
             joint = _entropy(counts)
             out[d, k] = left_entropy[d] + right_entropy[k] - joint
             if correction != "none":
@@ -218,6 +220,13 @@ def nmi(codes: Codes, bins: int = 20) -> Floats:
     information = information_matrix(codes, bins)
     factors = entropy(codes.levels.detach().cpu().numpy())
     return np.divide(information, factors, out=np.zeros_like(information), where=factors > 0)
+
+
+def _pair_counts(pairs: Ints) -> Ints:
+    """How often each pair occurs; of joined latents there are far more pairs than images, and few of them occur."""
+    if int(pairs.max()) < _FEW * len(pairs):
+        return np.bincount(pairs)
+    return np.unique(pairs, return_counts=True)[1]
 
 
 def _entropy(counts: Ints) -> float:

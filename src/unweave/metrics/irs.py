@@ -43,7 +43,9 @@ class IRS(Metric):
     ``quantile`` of them do not exceed; averaged over levels that is dev_dk. With dev_d the largest distance of any
     image from the mean of all, the robustness is R_dk = 1 − dev_dk / dev_d, the parent of d the factor of the largest
     R_dk, and IRS = Σ_d dev_d max_k R_dk / Σ_d dev_d (Locatello et al., 2019). A perfect code scores 1. Noise does not
-    score 0, because the quantile of a group lies below the largest deviation of all (docs/metrics/irs.md).
+    score 0, because the quantile of a group lies below the largest deviation of all (docs/metrics/irs.md). It is
+    negative where the images of each level lie farther from their own mean than any image from the mean of all, as two
+    levels with one outlier each at the other's place do; never below −1.
 
     ``robustness`` returns the matrix, the parents and the weights; plots read that.
 
@@ -82,6 +84,7 @@ class IRS(Metric):
         ),
         LOCATELLO_2019,
     )
+    limits: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     cost: ClassVar[str] = "0.05 s"
 
     quantile: float = 0.99
@@ -91,8 +94,8 @@ class IRS(Metric):
 
     @property
     def label(self) -> str:
-        """``irs``, and ``irs-blocks`` where blocks are codes."""
-        return "-".join([self.name, *suffix(self.blocks)])
+        """``irs``, with other bins and quantiles behind it, and ``blocks`` where they are codes."""
+        return "-".join([self.name, *self.words("bins", "quantile"), *suffix(self.blocks)])
 
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""

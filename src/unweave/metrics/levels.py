@@ -13,6 +13,8 @@ import torch
 
 from unweave.metrics.base import Metric
 from unweave.metrics.dci import DCI
+from unweave.metrics.factor_vae import FactorVAEScore
+from unweave.metrics.infomec import InfoMEC
 from unweave.metrics.rows import generator
 from unweave.types import Codes, Score
 
@@ -43,7 +45,8 @@ def noise(codes: Codes, seed: int = 0) -> Codes:
 def ceiling(metric: Metric, codes: Codes, seed: int = 0) -> Score | None:
     """The score of the perfect code on the images of ``codes``; None for a metric that does not read factors.
 
-    DCI uses its ``fast`` estimator here in place of ``boosting``; the settings of the returned score say so.
+    DCI uses its ``fast`` estimator here in place of ``boosting``, and no latent counts as dead because it moves less
+    than others, which one that equals a factor of few levels does; the settings of the returned score say so.
 
     Raises UserError for codes without factors.
 
@@ -54,7 +57,7 @@ def ceiling(metric: Metric, codes: Codes, seed: int = 0) -> Score | None:
     >>> round(score.value, 4)
     0.906
     """
-    return _quick(metric)(perfect(codes), seed) if metric.reads == "factors" else None
+    return _open(_quick(metric))(perfect(codes), seed) if metric.reads == "factors" else None
 
 
 def floor(metric: Metric, codes: Codes, seed: int = 0) -> Score | None:
@@ -67,3 +70,10 @@ def floor(metric: Metric, codes: Codes, seed: int = 0) -> Score | None:
 
 def _quick(metric: Metric) -> Metric:
     return replace(metric, estimator="fast") if isinstance(metric, DCI) and metric.estimator == "boosting" else metric
+
+
+def _open(metric: Metric) -> Metric:
+    """The metric without the threshold below which a latent that moves counts as dead."""
+    if isinstance(metric, InfoMEC):
+        return replace(metric, active=0.0)
+    return replace(metric, threshold=0.0) if isinstance(metric, FactorVAEScore) else metric

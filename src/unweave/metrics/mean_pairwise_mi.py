@@ -47,7 +47,7 @@ class MeanPairwiseMI(Metric):
             combinations of their bins, and the mean is over pairs of codes.
 
     Parts: ``largest``, the most that two latents share; ``nmi``, the mean of I(z_i; z_j) / √(H_i H_j), 0 for a
-    constant. With one latent all are 0. The largest possible value is ln(bins) for latents.
+    constant, H corrected as I is. With one latent all are 0. The largest possible value is ln(bins) for latents.
 
     Raises UserError for fewer than 10 images, fewer than 2 bins, numbers that are not finite, unknown words, or
     ``sample`` for codes without log-variances.
@@ -77,7 +77,7 @@ class MeanPairwiseMI(Metric):
     def label(self) -> str:
         """The name, with the words of another representation, binning, correction and of blocks behind it."""
         words = [word for word in (self.of, self.binning, self.correction) if word not in ("mean", "width", "none")]
-        return "-".join([self.name, *words, *suffix(self.blocks)])
+        return "-".join([self.name, *words, *self.words("bins", "tail"), *suffix(self.blocks)])
 
     @property
     def posteriors(self) -> bool:
@@ -95,10 +95,10 @@ class MeanPairwiseMI(Metric):
         z = z[sample(len(z), self.images, seed)]
         sets, notes = grouping(codes, self.blocks, "MeanPairwiseMI")
         binned = joined(discretise(z, self.bins, self.binning, self.tail), sets)
-        shared, scale = _pairs(binned, self.correction), entropy(binned)
+        shared, scale = _pairs(binned, self.correction), entropy(binned, self.correction)
         count = len(sets) * (len(sets) - 1) / 2
         root = np.sqrt(np.outer(scale, scale))[np.triu_indices(len(scale), 1)]
-        nmi = np.divide(shared, root, out=np.zeros_like(shared), where=root > 0)
+        nmi = np.clip(np.divide(shared, root, out=np.zeros_like(shared), where=root > 0), 0.0, 1.0)
         parts = {"largest": float(shared.max(initial=0.0)), "nmi": float(nmi.sum() / count) if count else 0.0}
         value = float(shared.sum() / count) if count else 0.0
         return Score(value, parts, {**self.settings(codes, seed), "images": len(z), **notes})

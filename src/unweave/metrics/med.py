@@ -72,7 +72,7 @@ class MED(Metric):
     def label(self) -> str:
         """``med``, and ``med-top2`` where two latents are kept for each factor; ``blocks`` behind it."""
         top = [] if self.top is None else [f"top{self.top}"]
-        return "-".join([self.name, *top, *suffix(self.blocks)])
+        return "-".join([self.name, *top, *self.words("bins"), *suffix(self.blocks)])
 
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""
@@ -111,6 +111,8 @@ class MED(Metric):
 def pick(matrix: NDArray[Any], top: int) -> Ints:
     """Of the latents whose largest entry is factor k, the ``top`` with the least entropy, for each k; in order.
 
+    A latent that has nothing of any factor belongs to none.
+
     Args:
         matrix: (D, F) how much of factor k latent d has.
         top: latents kept for each factor, fewer where it has fewer.
@@ -118,7 +120,9 @@ def pick(matrix: NDArray[Any], top: int) -> Ints:
     >>> pick(np.array([[0.9, 0.1], [0.6, 0.4], [0.0, 1.0], [1.0, 0.0]]), top=1).tolist()
     [2, 3]
     """
-    each, factor = concentrations(matrix), np.asarray(matrix).argmax(axis=1)
+    shares = np.asarray(matrix)
+    each, factor = concentrations(matrix), shares.argmax(axis=1)
     best = np.argsort(-each, kind="stable")
-    kept = [best[factor[best] == k][:top] for k in range(np.asarray(matrix).shape[1])]
+    best = best[shares[best].max(axis=1) > 0]
+    kept = [best[factor[best] == k][:top] for k in range(shares.shape[1])]
     return np.sort(np.concatenate(kept))

@@ -73,9 +73,9 @@ class MIG(Metric):
 
     @property
     def label(self) -> str:
-        """``mig`` as publications compute it, with the words of other binnings and corrections behind it."""
+        """``mig`` as publications compute it, with the words of other bins and corrections behind it."""
         words = [word for word in (self.binning, self.correction) if word not in ("width", "none")]
-        return "-".join([self.name, *words, *suffix(self.blocks)])
+        return "-".join([self.name, *words, *self.words("bins", "tail"), *suffix(self.blocks)])
 
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""

@@ -58,8 +58,8 @@ class Modularity(Metric):
 
     @property
     def label(self) -> str:
-        """``modularity``, and ``modularity-blocks`` where blocks are codes."""
-        return "-".join([self.name, *suffix(self.blocks)])
+        """``modularity``, with other bins behind it, and ``blocks`` where they are codes."""
+        return "-".join([self.name, *self.words("bins"), *suffix(self.blocks)])
 
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""

@@ -54,6 +54,11 @@ class Reconstruction(Metric):
 
     kind: Literal["sum-bce", "sum-se", "mean-bce", "mean-se"] = "sum-bce"
 
+    @property
+    def label(self) -> str:
+        """``reconstruction`` for the sum of binary cross-entropies, else with the kind behind it."""
+        return "-".join([self.name, *([] if self.kind == "sum-bce" else [self.kind])])
+
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""
         known(self.kind, KINDS, "kind of Reconstruction")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from unweave.types import LOGVAR_RANGE, Codes, UserError
@@ -71,7 +72,7 @@ def table(codes: Codes, who: str, together: bool = False) -> Table:
     """
     codes.need_factors(who)
     z = representation(codes, who)
-    levels = codes.levels.detach().cpu().numpy().astype(np.int64)
+    levels = _dense(codes.levels.detach().cpu().numpy().astype(np.int64))
     names = codes.names or tuple(f"factor {k}" for k in range(levels.shape[1]))
     return Table(z, levels, names, {"blocks_ignored": True} if codes.blocks and not together else {})
 
@@ -82,7 +83,7 @@ def representation(codes: Codes, who: str) -> Floats:
     Raises:
         UserError: fewer than 10 images, or numbers that are not finite or beyond the range of float32.
     """
-    z = codes.mean.detach().cpu().numpy().astype(np.float64)
+    z = codes.mean.detach().cpu().double().numpy()
     if len(z) < FEWEST:
         raise UserError(f"{who}: {len(z)} images; allowed is {FEWEST} or more")
     if not np.isfinite(z).all():
@@ -91,7 +92,22 @@ def representation(codes: Codes, who: str) -> Floats:
         )
     if np.abs(z).max() > LARGEST:
         raise UserError(f"{who}: the codes reach {np.abs(z).max():.1e}; allowed is up to {LARGEST:.1e}, as in float32")
-    return z
+    return _steady(z, codes.mean.dtype)
+
+
+def _steady(z: Floats, came: torch.dtype) -> Floats:
+    """The codes, with a latent constant that differs by no more than the rounding of the numbers they came as."""
+    if not came.is_floating_point or came == torch.float64:
+        return z
+    return np.where(np.ptp(z, axis=0) > 4 * torch.finfo(came).eps * np.abs(z).max(axis=0), z, z[:1])
+
+
+def _dense(levels: Ints) -> Ints:
+    """Levels whose numbers go far beyond the number of images, such as dates, by their places instead."""
+    if not levels.size or int(levels.max()) < len(levels):
+        return levels
+    columns = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in levels.T]
+    return np.stack(columns, axis=1).astype(np.int64)
 
 
 def logvariances(codes: Codes, who: str) -> Floats:

@@ -27,9 +27,9 @@ class SAP(Metric):
     factor k from latent d alone (C = 0.01, classes weighted by inverse frequency, one against the rest), or, with
     ``continuous``, the squared correlation of latent and level on the training rows.
 
-    A latent that is constant (variance at most 1e-12) on the training rows has no classifier: its S is the share,
-    among the test rows, of the commonest training level, and 0 with ``continuous``. With one latent, the second best is
-    such a constant.
+    A latent that is constant (variance at most 1e-12) on the training rows has no classifier: its S is 1/K of the K
+    levels that occur there, what guessing among levels of equal weight is right at, and 0 with ``continuous``. With one
+    latent, the second best is such a constant.
 
     Args:
         continuous: squared correlation with the level number in place of a classifier.
@@ -132,8 +132,7 @@ def _correlation(train: Table, sets: Sets) -> Floats:
 def _accuracy(train: Table, test: Table, sets: Sets, seed: int, n_jobs: int) -> tuple[Floats, int]:
     """(B, F) test accuracies, below them a constant's when there is one code, and how many fits did not converge."""
     factors = range(len(train.names))
-    common = [np.bincount(column).argmax() for column in train.levels.T]
-    chance = np.array([np.mean(test.levels[:, k] == common[k]) for k in factors])
+    chance = 1 / np.array([len(np.unique(column)) for column in train.levels.T])
     alive = train.z.var(0) > _DEAD
     live = [place for place, unit in enumerate(sets) if alive[list(unit)].any()]
     inputs = [_inputs(train.z[:, alive][:, unit], test.z[:, alive][:, unit]) for unit in among(sets, alive)]
