@@ -94,6 +94,12 @@ def test_a_scan_that_is_on_one_side_only() -> None:
     assert Scan((3.0, 1.0), (1.0, 2.0)).critical() is None
 
 
+def test_a_scan_that_crosses_the_level_twice_has_its_last_crossing() -> None:
+    """One training too short or too lucky at a high pressure does not make that pressure critical."""
+    assert Scan((4.0, 2.0, 1.0), (0.2, 0.01, 0.5)).critical() == pytest.approx(Scan((2.0, 1.0), (0.01, 0.5)).critical())
+    assert Scan((4.0, 2.0), (0.2, 0.01)).critical() is None
+
+
 @pytest.mark.parametrize(
     "test, words",
     [

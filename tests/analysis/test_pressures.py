@@ -165,6 +165,11 @@ def test_what_cannot_be_asked(call: object, words: str) -> None:
         call()  # type: ignore[operator]
 
 
+def test_a_curve_that_begins_with_most_of_its_information() -> None:
+    with pytest.raises(UserError, match=r"begins with 3\.9 nats at pressure 10; allowed: one that begins below 1 nats"):
+        propose_pressures(Curve((10.0, 5.0, 1.0), (3.9, 3.95, 4.0)))
+
+
 def test_images_all_the_same_freeze_at_no_pressure() -> None:
     spectrum = freezing_spectrum(torch.full((5, 1, 4, 4), 0.3))
     assert spectrum.critical == 0 and spectrum.total == 0 and spectrum.complete

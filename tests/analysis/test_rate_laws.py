@@ -10,7 +10,7 @@ from torch import Tensor
 
 import unweave
 from unweave.analysis import kl_decompose
-from unweave.types import Codes, UserError
+from unweave.types import LOGVAR_RANGE, Codes, UserError
 
 NOISE = 0.25
 
@@ -106,3 +106,11 @@ def test_the_table_has_a_row_a_unit_and_one_for_all(trained: Codes) -> None:
 def test_one_sample_has_no_error() -> None:
     with pytest.raises(UserError, match="samples = 1; allowed: at least 2"):
         kl_decompose(Codes.of(torch.zeros(5, 2), logvar=torch.zeros(5, 2)), samples=1)
+
+
+def test_posteriors_narrower_than_any_training_keeps_are_read_as_the_narrowest() -> None:
+    """Codes of another program, whose exp(800) is no number."""
+    mean = torch.randn(40, 2, generator=torch.Generator().manual_seed(0))
+    absurd, narrowest = (Codes.of(mean, logvar=torch.full((40, 2), v)) for v in (-800.0, LOGVAR_RANGE[0]))
+    ours, theirs = kl_decompose(absurd, samples=200), kl_decompose(narrowest, samples=200)
+    assert ours == theirs and math.isfinite(ours.mi + ours.tc)

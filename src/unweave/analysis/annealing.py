@@ -213,19 +213,17 @@ class Scan(NamedTuple):
     """I(x; z) in nats at the end of each training."""
 
     def critical(self, level: float = 0.05) -> float | None:
-        """The pressure at which information falls to ``level``, between two of those tried, on a line in log β.
+        """The pressure below which information stays above ``level``, between two of those tried, on a line in log β.
 
-        None when it is on the same side of the level at all of them.
+        None when it is on the same side of the level at all of them, or not above it at the last.
 
         >>> round(Scan((4.0, 2.0, 1.0), (0.0, 0.1, 0.5)).critical(), 4)
         2.8284
         """
         over = [nats > level for nats in self.information]
-        if all(over) or not any(over):
+        if all(over) or not over[-1]:
             return None
-        place = over.index(True)
-        if place == 0:
-            return self.betas[0]
+        place = len(over) - over[::-1].index(False)
         low, high = self.information[place - 1], self.information[place]
         part = (level - low) / (high - low)
         a, b = math.log(self.betas[place - 1]), math.log(self.betas[place])

@@ -55,8 +55,17 @@ class Curve(NamedTuple):
         """How many directions tell something new between two informations in nats: 2 ΔI / Δ log(1/β).
 
         Of a code whose directions are all used, a pressure lower by a factor f lets ½ log f nats more into each.
+
+        Raises:
+            UserError: informations that the curve does not reach one after the other.
         """
-        return 2 * (high - low) / math.log(self.pressure(low) / self.pressure(high))
+        first, last = self.pressure(low), self.pressure(high)
+        if not first > last:
+            raise UserError(
+                f"a curve that begins with {self.information[0]:.4g} nats at pressure {self.betas[0]:.4g}; allowed: "
+                f"one that begins below {low:.4g} nats, so at a higher pressure"
+            )
+        return 2 * (high - low) / math.log(first / last)
 
 
 def code_information(codes: Codes, seed: int = 0) -> float:

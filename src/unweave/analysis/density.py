@@ -13,7 +13,7 @@ from torch import Tensor
 
 from unweave.engine.noise import draw
 from unweave.mixture import pieces
-from unweave.types import Codes, Draw, Gaussian, UserError
+from unweave.types import LOGVAR_RANGE, Codes, Draw, Gaussian, UserError
 
 Latents = tuple[int, ...]
 
@@ -129,9 +129,10 @@ class AggregatePosterior(Density):
 
     @property
     def posteriors(self) -> Gaussian:
-        """q(z|x) of all images in float64."""
+        """q(z|x) of all images in float64, no narrower or wider than training keeps them."""
         assert self.codes.logvar is not None
-        return Gaussian(self.codes.mean.detach().cpu().double(), self.codes.logvar.detach().cpu().double())
+        logvar = self.codes.logvar.detach().cpu().double().clamp(*LOGVAR_RANGE)
+        return Gaussian(self.codes.mean.detach().cpu().double(), logvar)
 
     def rows(self) -> Tensor:
         """(S,) which image's posterior each draw comes from."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,7 +103,7 @@ def follow(
         )
     if any(step > done for step in wanted):
         inner = [step for step in wanted if 0 < step < full.steps]
-        for snapshot in train(full, every=math.gcd(*inner) or full.steps, device=device, root=root, out=out):
+        for snapshot in train(full, every=inner or full.steps, device=device, root=root, out=out):
             if snapshot.failures[0] is not None:
                 break
             if snapshot.step in wanted:

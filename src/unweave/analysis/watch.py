@@ -55,7 +55,7 @@ def watch(
             f"watch: steps {wanted[:8]}, count = {count}; allowed: 1 to {full.steps:,}, and 10 images or more"
         )
     images = full.data.open(Path(root) if root else None, home(place(device)))
-    for snapshot in train(full, every=math.gcd(*wanted), device=device, root=root):
+    for snapshot in train(full, every=wanted, device=device, root=root):
         if snapshot.failures[0] is not None:
             return
         if snapshot.step in wanted:
