@@ -9,6 +9,7 @@ import zlib
 import pytest
 import torch
 
+from unweave.engine import noise
 from unweave.engine.noise import Order, draw, philox, words
 from unweave.testing.methods import KINDS
 from unweave.types import Draw
@@ -150,6 +151,16 @@ def test_every_epoch_is_a_permutation_of_all_rows(rows: int, batch: int, device:
     assert torch.equal(cut.sort(1).values, torch.arange(rows).expand(epochs, rows))
     assert rows < 7 or len({str(one.tolist()) for one in cut}) == epochs
     assert all(len(order.at(step)) == batch for step in (0, 5, 1000))
+
+
+@pytest.mark.parametrize("rows, batch, span", [(1, 64, 3), (10, 256, 2), (7, 5, 9), (300, 64, 30)])
+def test_epochs_drawn_together_are_those_drawn_one_by_one(
+    rows: int, batch: int, span: int, device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small sets have many epochs in a batch or a block: one call for all of them, the same order."""
+    together = Order(3, rows, batch, device).span(2, span)
+    monkeypatch.setattr(noise, "TOGETHER", 1)
+    assert torch.equal(together, Order(3, rows, batch, device).span(2, span))
 
 
 def test_an_order_asked_from_the_middle_is_the_same(device: torch.device) -> None:

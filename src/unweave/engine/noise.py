@@ -19,6 +19,8 @@ MASK = 0xFFFFFFFF
 ROUNDS = 10
 MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 WEYL = (0x9E3779B9, 0xBB67AE85)
+TOGETHER = 1 << 16
+"""Places in epochs that are shuffled in one go: small sets have many epochs in a block of steps."""
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
@@ -117,15 +119,21 @@ class Order:
     def span(self, step: int, count: int) -> Tensor:
         """(count, batch) row numbers of some steps, one after the other."""
         found, place, left = [], step * self.batch, count * self.batch
+        last = (place + left - 1) // self.rows
         while left:
             epoch, offset = divmod(place, self.rows)
-            part = self._epoch(epoch)[offset : offset + left]
+            part = self._epoch(epoch, last)[offset : offset + left]
             found.append(part)
             place, left = place + len(part), left - len(part)
         return (torch.cat(found) if len(found) > 1 else found[0]).view(count, self.batch)
 
-    def _epoch(self, epoch: int) -> Tensor:
+    def _epoch(self, epoch: int, last: int) -> Tensor:
+        """The permutation of an epoch; those up to ``last`` are drawn with it, as many as are worth one call."""
         if epoch not in self._epochs:
+            many = max(1, min(last + 1 - epoch, TOGETHER // self.rows))
+            epochs = torch.arange(epoch, epoch + many, device=self.seeds.device)
+            long = _long_words(self.seeds.expand(many), epochs, self.stream, self.rows)
+            orders = torch.argsort(long, dim=-1, stable=True)
             self._epochs = {e: p for e, p in self._epochs.items() if e >= epoch - 1}
-            self._epochs[epoch] = torch.argsort(_long_words(self.seeds, epoch, self.stream, self.rows)[0], stable=True)
+            self._epochs |= {epoch + place: order for place, order in enumerate(orders)}
         return self._epochs[epoch]
