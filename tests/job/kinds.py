@@ -13,6 +13,7 @@ import numpy as np
 from engine.tiny import tiny
 from unweave.job import Arrays, Cost, Job, Measure, Result, Told, Training, Values, once, quiet
 from unweave.run import Run
+from unweave.sweep.units import Lost
 from unweave.sweep.worker import serve
 from unweave.types import Codes, UserError
 
@@ -104,5 +105,23 @@ class Deadly(Job):
                 note.write_text("x" * (deaths + 1))
                 os.kill(os.getpid(), signal.SIGKILL)
             return {"process": os.getpid(), "deaths": deaths}, {}
+
+        return once(self, out, work)
+
+
+@dataclass(frozen=True)
+class Gone(Deadly):
+    """Finds the first ``times`` times that the card answers its process no more."""
+
+    name: ClassVar[str] = "gone"
+
+    def run(self, out: Path, *, root: Path | None = None, device: str | None = None, told: Told = quiet) -> Result:
+        def work(folder: Any) -> tuple[Values, Arrays]:
+            note = folder.path / "deaths"
+            deaths = len(note.read_text()) if note.exists() else 0
+            if deaths < self.times:
+                note.write_text("x" * (deaths + 1))
+                raise Lost("the card no longer answers")
+            return {"deaths": deaths}, {}
 
         return once(self, out, work)

@@ -12,14 +12,15 @@ import pytest
 import torch
 
 from engine.test_faults import Fragile
-from job.kinds import Area, Deadly, Spread, serve_on_paper, training, worked
+from job.kinds import Area, Deadly, Gone, Spread, serve_on_paper, training, worked
 from unweave.job import Job, Result, quiet
 from unweave.store import Held, RunFolder
 from unweave.studies.kept import kept
 from unweave.sweep import Standing, perform, plan
 from unweave.sweep import local as module
+from unweave.sweep import units as units_module
 from unweave.sweep.driver import Progress
-from unweave.sweep.units import PACK, units, work
+from unweave.sweep.units import PACK, Lost, units, work
 from unweave.types import UserError
 
 
@@ -100,6 +101,39 @@ def test_a_damaged_result_fails_its_own_job_only(tmp_path: Path) -> None:
     planned = plan([*jobs, Area(3.0)], tmp_path, device="cpu", workers=1)
     assert (planned.jobs, planned.kept) == (3, 2), "that the arrays are damaged is not looked for"
     assert kept([({}, job) for job in jobs], tmp_path) == []
+
+
+@pytest.mark.parametrize("fit", [1, 3])
+def test_models_that_do_not_fit_on_a_card_together_train_in_smaller_parts(
+    fit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card whose memory holds ``fit`` models: what is done before it ran out stays done."""
+    sizes: list[int] = []
+    real = units_module.together
+
+    def small_card(jobs: list[Any], *given: Any, **more: Any) -> Any:
+        sizes.append(len(jobs))
+        if len(jobs) > fit:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        yield from real(jobs, *given, **more)
+
+    monkeypatch.setattr(units_module, "together", small_card)
+    jobs = [training(seed=seed) for seed in range(5)]
+    told: list[tuple[float, str]] = []
+    found = list(work(tuple(jobs), tmp_path, None, "cpu", lambda *say: told.append(say), {}))
+    assert [one.key for one in found] == [job.key for job in jobs] and not any(one.failed for one in found)
+    assert sizes == {1: [5, 3, 2, 1, 1, 1, 2, 1, 1], 3: [5, 3, 2]}[fit]
+    assert told[0] == (0.0, "5 models at once do not fit into the memory of cpu: 3 at a time")
+    assert told[-1][0] == max(share for share, _ in told) == 1.0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="exit codes are told apart")
+def test_a_card_that_answers_no_more_costs_its_process_alone(tmp_path: Path) -> None:
+    """As after an illegal address: the process is replaced, and its unit goes on in the new one."""
+    found = results([Gone(1), Area(1.0)], tmp_path / "a", workers=1)
+    assert found[Gone(1).key].values["deaths"] == 1 and found[Area(1.0).key].values["area"] == 1
+    with pytest.raises(Lost, match="no longer answers"):
+        results([Gone(1)], tmp_path / "b", workers=0)
 
 
 def test_this_process_keeps_its_threads(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from unweave.engine.experiment import NUMBERS
 from unweave.job import Job, Result
 from unweave.store import Held
 from unweave.sweep.driver import Progress
-from unweave.sweep.units import Unit, broken, work
+from unweave.sweep.units import Lost, Unit, broken, work
 from unweave.sweep.worker import SINGLE, one_thread
 from unweave.types import UserError
 
@@ -77,6 +77,9 @@ def do(content: bytes, out: str, root: str | None, device: str, numbers: int) ->
                 found.append(result)
     except Held as error:
         return found, str(error)
+    except Lost:
+        # Ray starts the task again, in another process, up to TRIES times.
+        os._exit(1)
     return found, ""
 
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+
 from unweave.data.base import Dataset, Images
 from unweave.engine.pack import signature
 from unweave.job import Job, Result, Told, Training, together
@@ -60,21 +62,28 @@ def work(
 
     Raises:
         Held: another process is at one of the folders; what is left is for later.
+        Lost: the card is of no more use to this process; what is left is for another.
     """
     trainings = [job for job in unit if isinstance(job, Training)]
     for data in set(opened) - {job.experiment.data for job in trainings}:
         del opened[data]
     left = {job.key: job for job in unit}
+    too_large = False
     if len(trainings) == len(unit) > 1:
         try:
             for result in together(trainings, out, root=root, device=device, told=told, opened=opened):
                 del left[result.key]
                 yield result
-        except Held:
+        except (Held, Lost):
             raise
-        except Exception:
-            # Whose fault it was shows when they are done one by one, from where they are.
-            pass
+        except Exception as error:
+            # Whose fault it was shows when they are done one by one, from where they are; or, where they were too many
+            # at once, half as many.
+            check(device)
+            too_large = isinstance(error, torch.OutOfMemoryError)
+    if too_large and len(left) > 1:
+        yield from _halves(tuple(left.values()), out, root, device, told, opened)
+        return
     total = seconds(unit)
     for job in list(left.values()):
         began = time.perf_counter()
@@ -90,10 +99,45 @@ def work(
                 yield next(together([job], out, root=root, device=device, told=tell, opened=opened))
             else:
                 yield job.run(out, root=root, device=device, told=tell)
-        except Held:
+        except (Held, Lost):
             raise
         except Exception as error:
+            check(device)
             yield broken(job, error, time.perf_counter() - began)
+
+
+def _halves(
+    unit: Unit, out: Path, root: Path | None, device: str, told: Told, opened: dict[Dataset, Images]
+) -> Iterator[Result]:
+    """What is left of a unit whose models do not fit into a card's memory together, in two parts."""
+    torch.cuda.empty_cache()
+    middle, total = (len(unit) + 1) // 2, seconds(unit)
+    told(0.0, f"{len(unit)} models at once do not fit into the memory of {device}: {middle} at a time")
+    for part, before in ((unit[:middle], 0.0), (unit[middle:], seconds(unit[:middle]))):
+        own = seconds(part)
+
+        def tell(share: float, line: str, before: float = before, own: float = own) -> None:
+            told((before + share * own) / total if total else share, line)
+
+        yield from work(part, out, root, device, tell, opened)
+
+
+class Lost(UserError):
+    """The card answers this process no more, whatever it is asked; a new process may use it."""
+
+
+def check(device: str) -> None:
+    """After an error: raises Lost where a kernel has failed in such a way that all later ones of this process will."""
+    if not device.startswith("cuda"):
+        return
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise Lost(
+            f"{device} no longer answers this process ({reason}); run the same command again: it goes on from the last "
+            "checkpoints"
+        ) from error
 
 
 def broken(job: Job, error: BaseException | str, spent: float = 0.0) -> Result:

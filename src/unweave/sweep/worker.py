@@ -14,7 +14,7 @@ from typing import Any
 
 from unweave.data.base import Dataset, Images
 from unweave.store import Held
-from unweave.sweep.units import Unit, work
+from unweave.sweep.units import Lost, Unit, work
 
 OFTEN = 0.5
 """Seconds between two messages about how far a job is."""
@@ -52,6 +52,18 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def on(device: str) -> Iterator[None]:
+    """A card with a number is the current one of this process meanwhile, for whatever asks for a card without one."""
+    import torch
+
+    if ":" not in device or not device.startswith("cuda"):
+        yield
+        return
+    with torch.cuda.device(device):
+        yield
+
+
 def serve(connection: Connection, out: Path, root: Path | None, device: str) -> None:
     """Take units from the driver until it closes the line, and send it what there is to know:
     ``("ready",)``, ``("told", share, line)``, ``("result", result)``, ``("held", line)``, ``("end",)``."""
@@ -59,7 +71,7 @@ def serve(connection: Connection, out: Path, root: Path | None, device: str) -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     opened: dict[Dataset, Images] = {}
     try:
-        with one_thread():
+        with one_thread(), on(device):
             connection.send(("ready",))
             while True:
                 unit: Unit = pickle.loads(connection.recv_bytes())
@@ -68,6 +80,9 @@ def serve(connection: Connection, out: Path, root: Path | None, device: str) -> 
                         connection.send(("result", result))
                 except Held as error:
                     connection.send(("held", str(error)))
+                except Lost:
+                    # The driver gives the unit, from its last checkpoint, to a process that takes this one's place.
+                    os._exit(1)
                 connection.send(("end",))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         # The driver has gone: whatever it did not hear of is in the folders.
