@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from unweave.engine import adam, train
 from unweave.engine.adam import Group, attach
 from unweave.networks import Conv
 from unweave.types import Adam, Rate
 
-from .tiny import apart, finals, tiny
+from .tiny import apart, every, finals, tiny
 
 SETTINGS = [
     Adam(lr=1e-2),
@@ -169,6 +171,27 @@ def test_parameters_are_views_of_one_buffer() -> None:
     assert float(group.grad.abs().sum()) == pytest.approx(sum(float(p.grad.abs().sum()) for p in model.parameters()))  # type: ignore[union-attr]
     group.flat.zero_()
     assert not bool(model(x).any())
+
+
+@pytest.mark.parametrize("method", ["beta-vae", "factor-vae"])
+@pytest.mark.parametrize("lockstep", [False, True])
+def test_parameters_that_begin_at_round_addresses_train_as_those_that_do_not(
+    method: str, lockstep: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a card, where kernels are chosen by alignment; a checkpoint of either is one of the other."""
+    many = [tiny(every(method), seed=seed, network=Conv("lite", 8), latents=3) for seed in range(2)]
+    plain = finals(many, lockstep=lockstep)
+    stopped = iter([False] * 7 + [True] * 99)
+    list(train(many, every=99, lockstep=lockstep, out=tmp_path, stop=lambda: next(stopped)))
+    monkeypatch.setattr(adam, "ALIGNED", {"cpu": 64})
+    for folder in (None, tmp_path):
+        round_ = finals(many, lockstep=lockstep, out=folder)
+        assert all(apart(round_[one.key], plain[one.key]) < 1e-12 for one in many)
+    values = {name: torch.ones(shape) for name, shape in SHAPES.items()}
+    group = Group(list(values), [values, values], [Adam()] * 2)
+    assert group.flat.shape == (2, 128)
+    found = [view[k].data_ptr() - group.flat.data_ptr() for view in group.views(group.flat).values() for k in (0, 1)]
+    assert found == [0, 512, 256, 768], "multiples of 64 numbers of 4 bytes"
 
 
 def test_channels_last_trains_as_contiguous(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,16 @@ def test_checkpoints_of_the_default_distance_are_rare(
     assert RunFolder(tmp_path / one.key).read("status")["step"] == 7
 
 
+def test_snapshots_closer_than_the_rest_have_no_checkpoint(tmp_path: Path) -> None:
+    one = tiny(steps=7)
+    folder = RunFolder(tmp_path / one.key)
+    seen = []
+    for snapshot in train(one, every=[2, 4], rest=1e6, out=tmp_path):
+        kept = folder.load()
+        seen.append((snapshot.step, kept and kept.step))
+    assert seen == [(2, None), (4, None), (7, 7)]
+
+
 def test_a_repeated_experiment_is_trained_once() -> None:
     one, other = tiny(), tiny(seed=1)
     trained = [e.seed for s in train([one, other, one], every=99) for e in s.experiments]

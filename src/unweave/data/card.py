@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from unweave.data.base import Images
+from unweave.data.base import Dataset, Images
 from unweave.data.stored import fits
 
 PIECE = 1024
@@ -53,6 +54,12 @@ def on_card(images: Images, device: torch.device) -> Images:
         table[int(rows[0]) : int(rows[0]) + len(rows)] = some
         levels.append(images.levels(rows).to(device))
     return CardImages(images, table, torch.cat(levels))
+
+
+def opened(data: Dataset, root: Path | None, home: torch.device) -> Images:
+    """A data set's images, opened to train on: on a card as a table where they can be."""
+    found = data.open(root, home)
+    return on_card(found, home) if home.type == "cuda" else found
 
 
 def pixels(levels: Tensor) -> Tensor:

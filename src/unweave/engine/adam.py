@@ -11,6 +11,10 @@ from torch.optim.adam import adam as fused_adam
 from unweave.engine.place import home, precise
 from unweave.types import Adam, Rate
 
+ALIGNED = {"cuda": 64}
+"""Numbers in whose multiples every parameter begins on a kind of device. Libraries for cards choose kernels by how an
+address is aligned, so those of a model must not depend on its place in the pack."""
+
 
 class Group:
     """Parameters of one group of S models as one (S, P) tensor, with their gradients and Adam's two moments.
@@ -25,7 +29,8 @@ class Group:
         first = values[0]
         self.shapes = {name: first[name].shape for name in names}
         self.channels_last = {n: first[n].ndim == 4 and _is_channels_last(first[n]) for n in names}
-        flat = [torch.cat([_memory_order(one[n], self.channels_last[n]).reshape(-1) for n in names]) for one in values]
+        self._unit = ALIGNED.get(first[self.names[0]].device.type, 1)
+        flat = [torch.cat([self._laid(n, one[n]) for n in names]) for one in values]
         self.flat = torch.stack(flat).detach().clone()
         self.grad = torch.zeros_like(self.flat)
         self.m = torch.zeros_like(self.flat)
@@ -51,8 +56,16 @@ class Group:
                 found[name] = piece.view(-1, o, h, w, i).permute(0, 1, 4, 2, 3)
             else:
                 found[name] = piece.view(-1, *shape)
-            place += size
+            place += self._room(size)
         return found
+
+    def _room(self, size: int) -> int:
+        return -(-size // self._unit) * self._unit
+
+    def _laid(self, name: str, value: Tensor) -> Tensor:
+        """A parameter as it lies in the row, with zeros up to where the next one begins."""
+        row = _memory_order(value, self.channels_last[name]).reshape(-1)
+        return nn.functional.pad(row, (0, self._room(row.numel()) - row.numel()))
 
     def finite(self) -> Tensor:
         """(S,) whether each model's gradient, and its square as Adam's second moment holds it, is a number."""

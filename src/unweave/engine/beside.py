@@ -47,7 +47,7 @@ class Beside(Learner):
         if not self.streams:
             found = [self._one(batch, member) for member in range(len(self.models))]
             return _joined(found)
-        common = torch.cuda.current_stream()
+        common = torch.cuda.current_stream(self.groups[0].flat.device)
         for stream in self.streams:
             stream.wait_stream(common)
         found = []

@@ -33,9 +33,10 @@ def keep_memory() -> bool:
 
 @functools.cache
 def default_precision() -> str:
-    """``bf16`` where hardware multiplies in bfloat16 (a GPU, or a CPU with AVX-512 BF16 or AMX), else ``float32``."""
+    """``bf16`` where hardware multiplies in bfloat16 (a GPU from Ampere on, or a CPU with AVX-512 BF16 or AMX), else
+    ``float32``."""
     if torch.cuda.is_available():
-        return "bf16"
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     has = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     native = has is not None and bool(has()) and _flags() & {"avx512_bf16", "amx_bf16"}
     return "bf16" if native else "float32"

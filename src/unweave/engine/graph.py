@@ -72,9 +72,12 @@ class Graphs(Runner):
     def around(self) -> Iterator[None]:
         outside = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(outside)
-        with torch.cuda.device(self.device), torch.cuda.stream(self.stream), settings(self.precision):
-            yield
-        outside.wait_stream(self.stream)
+        try:
+            with torch.cuda.device(self.device), torch.cuda.stream(self.stream), settings(self.precision):
+                yield
+        finally:
+            # Also where a block was interrupted: whoever reads the models next must wait for what was asked for.
+            outside.wait_stream(self.stream)
 
     def take(self, kind: Hashable, step: Callable[[], None]) -> None:
         if kind in self.graphs:
@@ -105,6 +108,8 @@ class Graphs(Runner):
         try:
             step()
             return
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             reason = error
         finally:
@@ -118,6 +123,8 @@ class Graphs(Runner):
             # Errors of this thread only: others may use the card meanwhile, the one that runs backward passes included.
             with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
                 step()
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             # What a failed recording leaves behind where PyTorch does not clear it away itself.
             with suppress(Exception):

@@ -36,7 +36,10 @@ def place(device: str | torch.device | None) -> torch.device:
 
 def home(device: torch.device) -> torch.device:
     """Where images are opened and random numbers drawn for a model on ``device``: there too, but for Apple's GPUs,
-    which have no float64, on the CPU. What a model is shown is then the same as anywhere, and is sent to it."""
+    which have no float64, on the CPU. What a model is shown is then the same as anywhere, and is sent to it. A card has
+    its number, so that what is kept for each device is found again."""
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
     return CPU if device.type in COARSE else device
 
 

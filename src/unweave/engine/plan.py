@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from unweave.data.base import Dataset, Images
+from unweave.data.card import opened
 from unweave.engine.cpu import keep_memory
 from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.pack import pack, sized
@@ -109,13 +110,13 @@ def plan(
     keep_memory()
     most = int(SHARE * free(where)) if memory is None else memory
     groups: list[Group] = []
-    opened: dict[Dataset, Images] = {}
+    images: dict[Dataset, Images] = {}
     for members in pack(many):
         data = members[0].data
         check_precision(where, members[0].precision)
-        if data not in opened:
-            opened[data] = data.open(Path(root) if root else None, home(where))
-        alone = measure(members[:1], opened[data], where)
+        if data not in images:
+            images[data] = opened(data, Path(root) if root else None, home(where))
+        alone = measure(members[:1], images[data], where)
         costs = {1: alone}
         if alone.memory > most:
             raise UserError(
@@ -125,9 +126,9 @@ def plan(
         for some in sized(members, most // alone.memory if together else 1):
             left = max(one.steps - (begun or {}).get(one.key, 0) for one in some)
             if len(some) not in costs:
-                costs[len(some)] = measure(some, opened[data], where)._replace(memory=len(some) * alone.memory)
+                costs[len(some)] = measure(some, images[data], where)._replace(memory=len(some) * alone.memory)
             groups.append(Group(tuple(some), left, costs[len(some)]))
-    return Plan(tuple(groups), where, opened)
+    return Plan(tuple(groups), where, images)
 
 
 def measure(members: Sequence[Complete], images: Images, device: torch.device) -> Cost:

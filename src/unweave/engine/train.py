@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from unweave.data.base import Dataset, Images
-from unweave.data.card import on_card
+from unweave.data.card import opened
 from unweave.engine.beside import Beside
 from unweave.engine.blocks import LENGTH, Blocks
 from unweave.engine.cpu import keep_memory
 from unweave.engine.experiment import Complete, Experiment
-from unweave.engine.graph import Eager, Graphs, Runner
+from unweave.engine.graph import Eager, Graphs, Runner, settings
 from unweave.engine.pack import pack, sized
 from unweave.engine.place import check_precision, home, place
 from unweave.engine.records import Records
@@ -99,6 +100,7 @@ def train(
     lockstep: bool | str | None = None,
     blocks: bool | None = None,
     most: int | None = None,
+    rest: float | None = None,
     stop: Callable[[], bool] = lambda: False,
     told: Told = lambda experiments, step, terms: None,
 ) -> Iterator[Snapshot]:
@@ -120,6 +122,8 @@ def train(
         blocks: take up to 128 steps without a look at the device in between (True; a GPU records them as a CUDA graph),
             look at each (False), or choose: blocks on a GPU.
         most: models that train in lockstep at most (``plan`` says how many fit); all of a pack when None.
+        rest: seconds between two checkpoints at least, but for the last one: snapshots in between have none. None for 0
+            where ``every`` says how far they are apart, and for ``OFTEN`` where it does not.
         stop: asked between steps, or blocks; True ends the training with a last snapshot.
         told: called after every step, or block, with the pack's members, the steps taken and name -> (S,) values of the
             last step: for progress lines, so it must be quick.
@@ -148,6 +152,10 @@ def train(
         raise UserError("lockstep and blocks on mps; allowed: one model after the other there, or device cpu or cuda")
     for members in packs:
         check_precision(where, members[0].precision)
+        if lockstep == "products" and members[0].precision == "tf32":
+            raise UserError(
+                "lockstep = products with precision = tf32, which is of convolutions; allowed: vmap, branches"
+            )
     keep_memory()
     images = {} if images is None else images
     for members in packs:
@@ -160,12 +168,12 @@ def train(
             for start, cohort in _cohorts(members, folders, resume):
                 data = cohort[0].data
                 if data not in images:
-                    found = data.open(Path(root) if root else None, home(where))
-                    images[data] = on_card(found, where) if where.type == "cuda" else found
+                    images[data] = opened(data, Path(root) if root else None, home(where))
                 groups = list(sized(cohort, (most or len(cohort)) if together else 1))
                 for group in groups:
                     learner = learner_of(group, images[data], where, lockstep if together else False)
-                    if (yield from _run(learner, start, folders, every, in_blocks, stop, told, images[data].source)):
+                    source = images[data].source
+                    if (yield from _run(learner, start, folders, every, rest, in_blocks, stop, told, source)):
                         return
 
 
@@ -222,6 +230,7 @@ def _run(
     checkpoints: Mapping[str, Checkpoint],
     folders: Mapping[str, RunFolder],
     every: int | Collection[int] | None,
+    rest: float | None,
     in_blocks: bool,
     stop: Callable[[], bool],
     told: Told,
@@ -239,7 +248,7 @@ def _run(
     records = Records(members, folders, step)
     records.begin(source)
     try:
-        return (yield from _steps(learner, trace, records, step, every, in_blocks, stop, told, source))
+        return (yield from _steps(learner, trace, records, step, every, rest, in_blocks, stop, told, source))
     except BaseException:
         # Also where the reader of the iterator went away (GeneratorExit) or a person pressed Ctrl-C.
         records.interrupted()
@@ -252,18 +261,22 @@ def _steps(
     records: Records,
     step: int,
     every: int | Collection[int] | None,
+    rest: float | None,
     in_blocks: bool,
     stop: Callable[[], bool],
     told: Told,
     source: str,
 ) -> Generator[Snapshot, None, bool]:
     steps = learner.experiments[0].steps
-    patience = OFTEN if every is None else 0.0
+    if rest is None:
+        rest = OFTEN if every is None else 0.0
     every = max(1, min(1000, steps // 50)) if every is None else every
     kept = time.perf_counter()
     clock, since, new = time.perf_counter(), step, len(trace.rows)
     stopped = False
     device = learner.groups[0].flat.device
+    # What surrounds a block of steps on a card surrounds a single one too, so that both compute the same.
+    around = partial(settings, learner.experiments[0].precision) if device.type == "cuda" else nullcontext
     blocks = None
     if in_blocks and step < steps:
         length = min(every, LENGTH) if isinstance(every, int) else LENGTH
@@ -274,7 +287,8 @@ def _steps(
                 terms = blocks.run(min(blocks.length, _ahead(every, step, steps)))
                 step = blocks.step
             else:
-                terms = learner.step(step)
+                with around():
+                    terms = learner.step(step)
                 if not all(learner.failures):
                     step += 1
                     trace.add(terms)
@@ -286,7 +300,7 @@ def _steps(
             ended = ended or all(learner.failures)
             seconds = (time.perf_counter() - clock) / max(1, step - since)
             state = "done" if step >= steps else "stopped" if stopped else "running"
-            due = ended or time.perf_counter() - kept >= patience
+            due = ended or time.perf_counter() - kept >= rest
             for member, failure in enumerate(learner.failures):
                 if failure is not None:
                     records.fail(member, failure, trace)

@@ -13,6 +13,7 @@ import torch
 
 from unweave.analysis.cost import Cost, cost
 from unweave.data.base import Dataset, Images
+from unweave.data.card import opened as open_images
 from unweave.engine import Complete, Experiment, encode, train
 from unweave.engine.place import home, place
 from unweave.engine.step import build
@@ -139,7 +140,7 @@ def together(
 
     def images_of(one: Complete) -> Images:
         if one.data not in known_data:
-            known_data[one.data] = one.data.open(root, home(where))
+            known_data[one.data] = open_images(one.data, root, home(where))
         return known_data[one.data]
 
     seen: dict[int, str] = {}
@@ -158,7 +159,15 @@ def together(
     every |= {step for one in pending for step in _cadence(one)}
     fresh: set[str] = set()
     for snapshot in train(
-        pending, every=every, device=device, root=root, out=out, lockstep=lockstep, told=tell, images=known_data
+        pending,
+        every=every,
+        device=device,
+        root=root,
+        out=out,
+        lockstep=lockstep,
+        rest=OFTEN,
+        told=tell,
+        images=known_data,
     ):
         for member, one in enumerate(snapshot.experiments):
             if one.key not in works:
