@@ -12,10 +12,11 @@ import torch
 
 from unweave import UserError, fit, load
 from unweave.engine import Experiment
+from unweave.kept import keep_scores
 from unweave.methods import BetaVAE, Method
 from unweave.metrics import MIG, MIGPosterior
 from unweave.networks import MLP
-from unweave.run import Run, keep_scores
+from unweave.run import Run
 from unweave.store import RunFolder, StoreError
 from unweave.types import Codes, Score
 
@@ -60,6 +61,11 @@ def test_scores_are_kept_with_their_step(tmp_path: Path) -> None:
     assert again.scores["mig-bins5"].settings["bins"] == 5
     run.score(["reconstruction"], count=100)
     assert set(load(tmp_path / run.experiment.key).scores) == {"mig-bins5", "reconstruction"}
+
+
+def test_one_metric_needs_no_list() -> None:
+    run = small()
+    assert run.score("mig", count=100).keys() == run.score(MIG(), count=100).keys() == {"mig"}
 
 
 def test_two_scores_of_one_label_are_refused(tmp_path: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from unweave.engine.place import check_precision, home, place
 from unweave.engine.step import build
 from unweave.engine.trace import recorded
 from unweave.engine.train import restore_model
+from unweave.kept import apart, asked, asked_limits, keep_scores, kept_limits, kept_scores
 from unweave.methods import Method
 from unweave.metrics import METRICS, Metric, applicable, ceiling, floor, quick
 from unweave.names import known
 from unweave.shared import SharedFolder, is_both, is_shared, unpack
-from unweave.store import RunFolder, StoreError, now
+from unweave.store import RunFolder, StoreError
 from unweave.types import Codes, Score, UserError
 
 IMAGES = 15_000
@@ -87,7 +87,7 @@ class Run:
 
     def score(
         self,
-        metrics: Iterable[Metric | str] | None = None,
+        metrics: Iterable[Metric | str] | Metric | str | None = None,
         *,
         count: int | None = IMAGES,
         seed: int = 0,
@@ -98,7 +98,7 @@ class Run:
         """Score the model, and keep the scores with the run (those of space 0).
 
         Args:
-            metrics: metrics or their names; every one that applies, with DCI's fast estimator, when None.
+            metrics: one or several, or their names; every one that applies, with DCI's fast estimator, when None.
             count: how many images are read; None for all.
             seed: of the sample and of the metrics.
             space: the latent space.
@@ -113,6 +113,8 @@ class Run:
         >>> 0 <= run.score(["mig"])["mig"].value <= 1
         True
         """
+        if isinstance(metrics, str | Metric):
+            metrics = [metrics]
         chosen = (
             quick()
             if metrics is None
@@ -162,7 +164,7 @@ class Run:
         kept = self.folder.read("ceilings") if self.folder is not None else {}
         found, fresh = {}, False
         for metric in metrics:
-            how = self._asked_limits(metric, len(codes.mean), seed, codes.space)
+            how = asked_limits(metric, len(codes.mean), seed, self.step, codes.space)
             if kept.get(metric.label, {}).get("asked") != how:
                 told(metric.label)
                 low, high = floor(metric, codes, seed), ceiling(metric, codes, seed)
@@ -178,32 +180,7 @@ class Run:
     def known_limits(self) -> dict[str, tuple[float, float]]:
         """The limits of the kept scores, where the run's folder holds those of the very images and settings that each
         was made with: label -> (floor, ceiling)."""
-        if self.folder is None:
-            return {}
-        kept, scored = self.folder.read("ceilings"), self.folder.read("scores")
-        scores = scored.get("scores", {}) if scored.get("step") == self.step else {}
-        both = {label: (entry, scores[label]) for label, entry in kept.items() if label in scores}
-        return {
-            label: (entry["floor"], entry["ceiling"])
-            for label, (entry, score) in both.items()
-            if self._belong(entry["asked"], score)
-        }
-
-    def _belong(self, limits: Mapping[str, Any], score: Mapping[str, Any]) -> bool:
-        """Whether limits that were asked for so are those of a kept score."""
-        how = score.get("asked")
-        if how is None:
-            return True
-        here = {"step": self.step, "space": 0}
-        wanted = {**how, "images": score.get("read", how["images"])}
-        return wanted == {k: v for k, v in limits.items() if k not in here} and all(
-            limits.get(name, value) == value for name, value in here.items()
-        )
-
-    def _asked_limits(self, metric: Metric, count: int, seed: int, space: int) -> dict[str, Any]:
-        """All that limits depend on; where posteriors are read, those of noise are as wide as the model's."""
-        how = asked(metric, count, seed)
-        return how | {"step": self.step, "space": space} if metric.posteriors else how
+        return {} if self.folder is None else kept_limits(self.folder, self.step)
 
     @property
     def names(self) -> dict[str, str]:
@@ -329,7 +306,7 @@ def load(path: Path | str, *, root: Path | str | None = None, device: str | torc
         raise UserError(f"{path} holds a run and a shared model; allowed: one of them, so move the other away")
     if is_shared(path):
         found = unpack(SharedFolder(path), place(device))
-        scores = _scores(folder, found.step)
+        scores = kept_scores(folder, found.step)
         return Run(found.experiment, found.model, step=found.step, trace={}, folder=folder, root=root, scores=scores)
     described = folder.read("experiment")
     if not described:
@@ -369,48 +346,5 @@ def load(path: Path | str, *, root: Path | str | None = None, device: str | torc
         failure=failure,
         folder=folder,
         root=root,
-        scores=_scores(folder, checkpoint.step),
+        scores=kept_scores(folder, checkpoint.step),
     )
-
-
-def asked(metric: Metric, count: int | None, seed: int) -> dict[str, Any]:
-    """All that a score depends on besides the model, as JSON values: settings, images, seed."""
-    settings = {name: value for name, value in asdict(metric).items() if name != "n_jobs"}
-    return _jsonable({"settings": settings, "images": count, "seed": seed})
-
-
-def apart(metrics: Sequence[Metric]) -> None:
-    """Raises UserError where two metrics' scores would be kept under one label."""
-    seen: dict[str, Metric] = {}
-    for one in metrics:
-        if one.label in seen:
-            raise UserError(f"{seen[one.label]!r} and {one!r} are both kept as {one.label!r}; allowed: one of them")
-        seen[one.label] = one
-
-
-def keep_scores(
-    folder: RunFolder, step: int, scores: Mapping[str, Score], how: Mapping[str, Any] | None, read: int
-) -> None:
-    """Add scores, how they were asked for and the number of images encoded for them to a run's folder; those of an
-    earlier step are dropped."""
-    with folder.changing("scores"):
-        before = folder.read("scores")
-        kept = before.get("scores", {}) if before.get("step") == step else {}
-        for name, score in scores.items():
-            entry = {"value": score.value, "parts": dict(score.parts), "settings": _jsonable(score.settings)}
-            kept[name] = entry | {"at": now(), "asked": how, "read": read}
-        folder.write("scores", {"step": step, "scores": kept})
-
-
-def _scores(folder: RunFolder, step: int) -> dict[str, Score]:
-    """The scores that a folder keeps of this step."""
-    try:
-        kept = folder.read("scores")
-        found = {name: Score(s["value"], s["parts"], s["settings"]) for name, s in kept.get("scores", {}).items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder.path}: scores.json is damaged ({type(error).__name__}: {error})") from None
-    return found if kept.get("step") == step else {}
-
-
-def _jsonable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(dict(settings), default=str))

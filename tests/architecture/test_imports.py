@@ -22,7 +22,7 @@ LAYERS = (
     ("engine",),
     ("metrics",),
     ("analysis",),
-    ("shared",),
+    ("shared", "kept"),
     ("run", "auto"),
     ("results", "job", "estimator"),
     ("studies",),
