@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from unweave.cli import main
+from unweave.cli.options import _gist
 from unweave.data import DATASETS, Dataset, Factors, Images
 from unweave.metrics import METRICS
 from unweave.store import RunFolder
@@ -32,7 +33,11 @@ TRAIN = {
     "data": ("train vae --data trangle", "'triangle'"),
     "option": ("train beta-vae --data triangle --bta 3", "--beta"),
     "option of another method": ("train vae --data triangle --gamma 3", "unknown option --gamma"),
-    "value": ("train vae --data triangle --steps many", "--steps"),
+    "value": ("train vae --data triangle --steps many", "--steps: invalid literal for int() with base 10: 'many'"),
+    "value of the method": (
+        "train beta-vae --data triangle --beta x",
+        "--beta: could not convert string to float: 'x'",
+    ),
     "no value": ("train vae --data triangle --steps", "--steps"),
     "stray word": ("train vae --data triangle fast", "fast"),
     "steps": ("train vae --data triangle --steps 0", "steps = 0"),
@@ -63,13 +68,15 @@ def test_train_refuses(case: str, call: Call, tmp_path: Path) -> None:
     done = call(*words.split())
     assert done.code == 2
     assert told in done.line
-    assert "Traceback" not in done.err
+    assert "Traceback" not in done.err and not {"│", "╭", "\x1b"} & set(done.err)
     assert not (tmp_path / "runs").exists()
 
 
 OTHERS = {
     "score nothing": ("score", "no run named"),
     "score in an empty folder": ("score last --out empty", "holds no runs"),
+    "score under another name of the folder": ("score last --runs empty", "holds no runs"),
+    "score a word of blocks": ("score last --blocks jont", "jont"),
     "score an unknown run": ("score zzz", "no run 'zzz'"),
     "score an unknown metric": ("score last --metrics mgi", "'mig'"),
     "score too few images": ("score last --images 3", "images = 3"),
@@ -232,3 +239,25 @@ def test_a_bug_is_one_line_too_and_a_traceback_on_request(
     monkeypatch.setenv("UNWEAVE_DEBUG", "1")
     with pytest.raises(RuntimeError, match="two"):
         main(["data", "list"])
+
+
+BOX = """
+╭─ Value error ──────────────────────────╮
+│ Error parsing --beta: could not: 'x'.  │
+│ ────────────────────────────────────── │
+│ Argument helptext:                     │
+╰────────────────────────────────────────╯
+"""
+PLAIN = """
+ Value error
+ ---------------------------------------
+  Error parsing --beta: could not: 'x'.
+  --------------------------------------
+  Argument helptext:
+"""
+
+
+@pytest.mark.parametrize("drawn", [BOX, PLAIN, "\n".join(f"\x1b[31m{line}\x1b[0m" for line in BOX.splitlines())])
+def test_what_is_said_in_a_box_is_told_without_it(drawn: str) -> None:
+    """As drawn in a terminal with and without letters for lines, and in colours."""
+    assert _gist(drawn) == "--beta: could not: 'x'"

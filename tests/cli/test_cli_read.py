@@ -6,12 +6,17 @@ import builtins
 import csv
 import io
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from unweave.cli.entry import _unbroken
 from unweave.data import DATASETS
 from unweave.methods import METHODS
 from unweave.metrics import METRICS, quick
@@ -142,7 +147,7 @@ def test_results_is_a_row_a_run_without_duckdb(call: Call, runs: Path, monkeypat
     assert float(table[0]["mig"]) == pytest.approx(rows[0]["mig"])
     refused = call("results", "select 1")
     assert refused.code == 2
-    assert "pip install 'unweave[results]'" in refused.line
+    assert "pip install duckdb" in refused.line
 
 
 def test_sql_over_runs_and_trace(call: Call, runs: Path) -> None:
@@ -257,3 +262,28 @@ def test_help_and_version(call: Call) -> None:
         assert (done.code, done.err) == (0, "")
         assert "--json" in done.out or verb == "train"
     assert call("--version").out.startswith("unweave 0.")
+
+
+def test_help_that_nobody_reads_ends_quietly() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "unweave", "--help"], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert done.returncode == 1 and done.stderr == ""
+
+
+def test_ctrl_c_waits_until_libraries_are_loaded() -> None:
+    loaded = False
+    with pytest.raises(KeyboardInterrupt), _unbroken():
+        signal.raise_signal(signal.SIGINT)
+        loaded = True
+    assert loaded
+
+
+def test_the_data_root_also_reaches_rules_that_read_labels(call: Call, tmp_path: Path) -> None:
+    before = os.environ.get("UNWEAVE_DATA")
+    asked = call("data", "check", "mnist:only=digit=3", "--data-root", str(tmp_path))
+    assert asked.code == 2 and str(tmp_path) in asked.line
+    assert os.environ.get("UNWEAVE_DATA") == before

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +41,7 @@ VERBS = {
     "results": ("results", "['select …']", "a table of all runs, or SQL over them"),
     "select": ("select", "METRIC", "which setting and which model is best, and how sure that is"),
     "list": ("lists", "methods|metrics|data|networks|studies", "what there is"),
-    "data": ("data", "list|check NAME", "data sets: what is found, and whether it is right"),
+    "data": ("data", "list|get|check NAME", "data sets: what is found, and whether it is right"),
     "cite": ("cite", "NAME …", "the publications behind methods, metrics and data sets"),
 }
 """Verb -> its module, its words, what it does."""
@@ -57,21 +60,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     @article{...
     (0, 2)
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     _speakable()
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(usage())
-        return DONE
-    if words[0] == "--version":
-        from unweave import __version__
-
-        print(f"unweave {__version__}")
-        return DONE
     verb = words[0]
     try:
-        module = importlib.import_module(f"unweave.cli.{VERBS[known(verb, VERBS, 'verb')][0]}")
-        with one_line_warnings(verb):
-            code = int(module.run(words[1:]))
+        code = DONE
+        if verb in ("-h", "--help", "help"):
+            print(usage())
+        elif verb == "--version":
+            from unweave import __version__
+
+            print(f"unweave {__version__}")
+        else:
+            with _unbroken():
+                module = importlib.import_module(f"unweave.cli.{VERBS[known(verb, VERBS, 'verb')][0]}")
+            with one_line_warnings(verb), _data_root(words):
+                code = int(module.run(words[1:]))
         sys.stdout.flush()
         return code
     except SystemExit as asked_for_help:
@@ -89,8 +93,43 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if _debugging():
             raise
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return _complain(verb, f"nothing more can be written ({error.strerror})", FAILED)
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return _complain(verb, f"{text} (UNWEAVE_DEBUG=1 shows where)", FAILED)
+
+
+@contextmanager
+def _unbroken() -> Iterator[None]:
+    """Ctrl-C waits until libraries are loaded: interrupted halfway, some say nothing and are broken from then on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _data_root(words: Sequence[str]) -> Iterator[None]:
+    """``--data-root`` for what asks for files where nobody hands it on: rules that choose images by their labels."""
+    from unweave.cli.options import value_of
+
+    given, before = value_of("data-root", words), os.environ.get("UNWEAVE_DATA")
+    if given:
+        os.environ["UNWEAVE_DATA"] = given
+    try:
+        yield
+    finally:
+        if given and before is None:
+            del os.environ["UNWEAVE_DATA"]
+        elif given and before is not None:
+            os.environ["UNWEAVE_DATA"] = before
 
 
 def usage() -> str:

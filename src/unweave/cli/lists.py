@@ -28,7 +28,7 @@ from unweave.types import Reference, UserError
 
 @dataclass(frozen=True)
 class Options:
-    """Methods, metrics, data sets or networks by name.
+    """Methods, metrics, data sets, networks or studies by name.
 
     Args:
         what: methods, metrics, data, networks or studies.

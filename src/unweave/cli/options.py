@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import fields, is_dataclass
-from typing import TypeVar, get_type_hints
+from itertools import takewhile
+from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 from unweave.cli.console import one_line
 from unweave.names import nearest
@@ -15,6 +17,9 @@ from unweave.types import UserError
 
 T = TypeVar("T")
 HELP = ("-h", "--help")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+OTHER = {"--runs": "--out"}
+"""The folder of runs has two names: some verbs also write something else, and call that --out."""
 
 
 def parse(kind: type[T], words: Sequence[str], verb: str, *, default: T | None = None) -> T:
@@ -32,8 +37,10 @@ def parse(kind: type[T], words: Sequence[str], verb: str, *, default: T | None =
     import tyro
 
     asked_for_help = any(word in HELP for word in words)
+    allowed = names(kind)
+    words = [_same(word, allowed) for word in words]
     if not asked_for_help:
-        options_known(names(kind), words)
+        options_known(allowed, words)
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff)
     more = {} if default is None else {"default": default}
     said = io.StringIO()
@@ -46,12 +53,25 @@ def parse(kind: type[T], words: Sequence[str], verb: str, *, default: T | None =
         raise UserError(f"{_gist(said.getvalue())} (see unweave {verb} --help)") from None
 
 
+def _same(word: str, allowed: Sequence[str]) -> str:
+    """An option by the name that it has in this verb."""
+    head, equals, tail = word.partition("=")
+    here = OTHER.get(head)
+    if here is None or head.removeprefix("--") in allowed or here.removeprefix("--") not in allowed:
+        return word
+    return f"{here}{equals}{tail}"
+
+
 def names(kind: type) -> list[str]:
-    """The options of a dataclass, those of nested ones included, as typed: ``stage-steps``."""
+    """The options of a dataclass as typed, ``stage-steps``, those of nested ones included."""
+    import tyro
+
     found = []
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     for one in fields(kind):
-        inner = hints[one.name]
+        inner, *marks = get_args(hints[one.name]) if get_origin(hints[one.name]) is Annotated else (hints[one.name],)
+        if tyro.conf.Positional in marks:
+            continue
         found += names(inner) if is_dataclass(inner) and isinstance(inner, type) else [one.name.replace("_", "-")]
     return found
 
@@ -81,14 +101,21 @@ def options_known(allowed: Sequence[str], words: Sequence[str]) -> None:
 
 
 def _gist(text: str) -> str:
-    """What tyro has to say, out of the box that it draws around it: the lines between the first two rules."""
-    lines = [line.strip() for line in text.splitlines()]
-    rules = [place for place, line in enumerate(lines) if line and not line.strip("-─━—╭╰│ ")]
-    inside = lines[rules[0] + 1 : rules[1]] if len(rules) > 1 else lines
+    """What tyro has to say, without its box and its colours: up to the first rule, below which it repeats the help."""
+    text = COLOURS.sub("", text)
+    lines = [raw.strip().strip("│|").strip() for raw in text.splitlines()]
+    lines = [line for line in lines if line and line[0] not in "╭╰+"]
+    # Where a console has no letters to draw a box with, its title stands alone above a rule.
+    said = lines[2:] if len(lines) > 1 and _is_rule(lines[1]) and not text.lstrip().startswith("╭") else lines
+    said = list(takewhile(lambda line: not _is_rule(line), said))
     gist = (
-        one_line(" ".join(inside)).replace("Error parsing ", "").replace("Expected 1 values.", "One value is expected.")
+        one_line(" ".join(said)).replace("Error parsing ", "").replace("Expected 1 values.", "One value is expected.")
     )
-    return gist.strip("│ ").rstrip(".") or "these words were not understood"
+    return gist.rstrip(".") or "these words were not understood"
+
+
+def _is_rule(line: str) -> bool:
+    return not line.strip("-─━=—")
 
 
 @contextmanager

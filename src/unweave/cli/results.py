@@ -29,7 +29,7 @@ class Options:
 
     ``runs`` has every score and part of a score (mig, dci_fast, dci_fast_completeness …) and every hyperparameter
     (method_beta …) as a column; ``trace`` has key, step, term and value; ``measured`` has key, step, measure, name and
-    value of all that sweeps and studies measured. SQL needs DuckDB, which pip install 'unweave[results]' brings.
+    value of all that sweeps and studies measured. SQL needs DuckDB, an extra (results).
 
     Args:
         sql: such as "select method, avg(mig) from runs group by method".
