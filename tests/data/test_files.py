@@ -3,6 +3,7 @@
 import io
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -147,9 +148,44 @@ def test_hdf5_chunks_and_filters_are_bounded(tmp_path):
     assert np.array_equal(read(tmp_path / "x.h5", ARRAY._replace(key="c")), GOOD)
 
 
+@pytest.mark.parametrize("more", [{}, {"shuffle": True}, {"shuffle": True, "fletcher32": True}, {"fletcher32": True}])
+def test_hdf5_chunks_that_unpack_to_more_than_they_claim(tmp_path, more):
+    """The library would unpack all of it, whatever the chunk's size is said to be."""
+    h5py = pytest.importorskip("h5py")
+    good = {"data": GOOD, "chunks": (3, 2), "compression": "gzip", **more}
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("a", **good)
+        bomb = file.create_dataset("bomb", **good)
+        bomb.id.write_direct_chunk((3, 0), zlib.compress(bytes(1 << 24)))
+        large = file.create_dataset("large", **good)
+        large.id.write_direct_chunk((3, 0), bytes(1 << 20))
+        short = file.create_dataset("short", **good)
+        short.id.write_direct_chunk((3, 0), zlib.compress(bytes(8)))
+        plain = file.create_dataset("plain", **{**good, "fletcher32": False})
+        skipped = (1 << plain.id.get_create_plist().get_nfilters()) - 1
+        plain.id.write_direct_chunk((0, 0), GOOD[:3, :2].tobytes(), skipped)
+    assert np.array_equal(read(tmp_path / "x.h5"), GOOD)
+    assert np.array_equal(read(tmp_path / "x.h5", ARRAY._replace(key="plain")), GOOD)
+    for key, message in (
+        ("bomb", "unpacks to 65,584 or more"),
+        ("large", "an unknown number"),
+        ("short", "unpacks to 8"),
+    ):
+        with pytest.raises(UserError, match=rf"'{key}' has a chunk of [\d,]+ bytes that .*{message}.*expected 48"):
+            read(tmp_path / "x.h5", ARRAY._replace(key=key))
+
+
+def test_hdf5_arrays_without_a_shape(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a"] = h5py.Empty("int64")
+    with pytest.raises(UserError, match="'a' is empty"):
+        read(tmp_path / "x.h5")
+
+
 def test_hdf5_without_h5py_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UserError, match=r"pip install unweave\[hdf5\]"):
+    with pytest.raises(UserError, match=r"pip install h5py"):
         read(tmp_path / "x.h5")
 
 

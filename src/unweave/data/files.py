@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import math
 import os
 import struct
@@ -21,7 +22,7 @@ from unweave.types import UserError
 
 ROOT_VARIABLE = "UNWEAVE_DATA"
 """Environment variable that names the data root where no argument does."""
-DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, struct.error, zlib.error)
+DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, struct.error, zlib.error, lzma.LZMAError)
 """What readers raise on damaged bytes."""
 NO_HEADER = (SyntaxError, tokenize.TokenError, MemoryError)
 """What they raise, besides, on an array header that is no Python literal."""
@@ -29,6 +30,8 @@ BLOCK = 1 << 24
 """Bytes read at a time."""
 CHUNK = 1 << 24
 """Largest HDF5 chunk that is read, in bytes: a reader must hold one whole."""
+CHUNK_ROOM = 1 << 16
+"""Bytes that a packed chunk may be larger than what is in it."""
 FILTERS = {1: "deflate", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
 """HDF5 filters that are read, by their registered numbers; others would need plug-ins."""
 
@@ -100,8 +103,8 @@ def blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
     """One array of an ``.npz`` or HDF5 file, as consecutive blocks of its rows, in this machine's byte order.
 
     Everything the file claims is compared with ``array`` before memory is asked for. Nothing is unpickled, no link out
-    of the file is followed, and of an ``.npz`` never more bytes are unpacked than the array has. (The HDF5 library
-    unpacks its chunks itself: there the chunks' claimed size is bounded.)
+    of the file is followed, and never more bytes are unpacked than the array has, or in HDF5 a chunk of it. (Of filters
+    other than deflate the HDF5 library unpacks chunks itself: there only their claimed size is bounded.)
 
     Args:
         path: file ending in ``.npz``, ``.hdf5`` or ``.h5``.
@@ -151,7 +154,7 @@ def hdf5_blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
     try:
         import h5py
     except ImportError:
-        raise UserError(f"{path}: reading HDF5 needs h5py; run: pip install unweave[hdf5]") from None
+        raise UserError(f"{path}: reading HDF5 needs h5py; run: pip install h5py") from None
     with one_line(path), h5py.File(path, "r") as file:
         here: Any = file
         for part in array.key.split("/"):
@@ -171,11 +174,31 @@ def hdf5_blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
             raise UserError(
                 f"{path}: {array.key!r} is stored in chunks of shape {chunk}; allowed are at most {CHUNK:,} bytes"
             )
+        if 1 in numbers:
+            _check_chunks(path, array, here, math.prod(chunk) * here.dtype.itemsize, numbers.index(1))
         row = math.prod(array.shape[1:]) * here.dtype.itemsize
         # Whole chunks at a time, so that each is unpacked once: the published dSprites file has chunks of 23,040 rows.
         step = chunk[0] * max(1, BLOCK // (chunk[0] * row))
         for start in range(0, array.shape[0], step):
             yield here[start : start + step].astype(here.dtype.newbyteorder("="), copy=False)
+
+
+def _check_chunks(path: Path, array: Array, data: Any, size: int, deflate: int) -> None:
+    """Unpack every chunk, to no more than the ``size`` bytes that it may have: the HDF5 library itself goes on for as
+    long as there is something to unpack. ``deflate`` is that filter's place among the filters."""
+    chunks: list[Any] = []
+    data.id.chunk_iter(chunks.append)
+    for one in chunks:
+        if one.filter_mask >> deflate & 1:
+            continue
+        stored = data.id.read_direct_chunk(one.chunk_offset)[1] if one.size <= size + CHUNK_ROOM else b""
+        unpacked = zlib.decompressobj().decompress(stored, size + CHUNK_ROOM) if stored else b""
+        # A checksum may lie behind the numbers.
+        if not size <= len(unpacked) < size + CHUNK_ROOM:
+            raise UserError(
+                f"{path}: {array.key!r} has a chunk of {one.size:,} bytes that unpacks to "
+                f"{f'{len(unpacked):,} or more' if unpacked else 'an unknown number of'} bytes; expected {size:,}"
+            )
 
 
 def npy_header(path: Path, member: Any, array: Array) -> np.dtype:
@@ -197,7 +220,9 @@ def npy_header(path: Path, member: Any, array: Array) -> np.dtype:
     return dtype
 
 
-def _claims(path: Path, array: Array, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def _claims(path: Path, array: Array, shape: tuple[int, ...] | None, dtype: np.dtype) -> None:
+    if shape is None:
+        raise UserError(f"{path}: {array.key!r} is empty; expected {array.shape}")
     if dtype.hasobject:
         raise UserError(
             f"{path}: {array.key!r} holds pickled objects, which are never loaded; expected {_types(array)}"

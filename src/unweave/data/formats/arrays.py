@@ -49,7 +49,8 @@ def claims(path: Path) -> list[Claim]:
         found = []
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                if info.filename.endswith(".npy") and not info.flag_bits & 1:
+                packed = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+                if info.filename.endswith(".npy") and packed and not info.flag_bits & 1:
                     with archive.open(info) as member:
                         shape, dtype = _header(path, member)
                     found.append(Claim(info.filename.removesuffix(".npy"), shape, dtype, 0))
