@@ -41,8 +41,8 @@ def test_by_name():
     assert dataset(mine) is mine
     with pytest.raises(UserError, match=r"'dsprits' — did you mean 'dsprites'\? \(allowed: dsprites, triangle, "):
         dataset("dsprits")
-    for other in ("celebrities", 3, Triangle):
-        with pytest.raises(UserError, match="unknown data set"):
+    for other, why in (("celebrities", "unknown data set"), (3, "data = a int"), (Triangle, "data = a ABCMeta")):
+        with pytest.raises(UserError, match=why):
             dataset(other)
 
 
@@ -104,7 +104,8 @@ def test_check_finds_what_is_wrong():
     with pytest.raises(UserError, match="are not"):
         Tables(pixel=float("nan")).check()
     with pytest.raises(UserError, match="lead back"):
-        Tables(((0, 0), (0, 0))).check()
+        Tables(((0, 0), (0, 0), (1, 0), (1, 1))).check()
+    assert "levels lead to images that have them" in Tables(((0, 0), (0, 0))).check()
 
     class Marked(Tables):
         fingerprint = "0" * 64

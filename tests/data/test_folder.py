@@ -194,6 +194,46 @@ def test_a_changed_folder_is_decoded_anew(place: Path) -> None:
     assert again.batch(torch.tensor([0]), {})[0, :, 5, 5].tolist() == [0, 0, 1]
 
 
+def test_folders_that_look_alike_are_not_taken_for_each_other(place: Path, tmp_path: Path) -> None:
+    """Names, sizes and times are equal, as after unpacking two archives: only the place is another."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for folder, shade in ((place, 10), (other, 200)):
+        Image.new("L", (8, 8), shade).save(folder / "a.tif")
+        os.utime(folder / "a.tif", (1, 1))
+    assert (place / "a.tif").stat().st_size == (other / "a.tif").stat().st_size
+    seen = [float(Folder(folder).open().batch(torch.tensor([0]), {}).mean() * 255) for folder in (place, other)]
+    assert seen == pytest.approx([10, 200])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_no_picture(place: Path) -> None:
+    quarters().save(place / "a.png")
+    os.mkfifo(place / "b.png")
+    assert Folder(place).rows == 1
+
+
+def test_parts_of_a_folder_follow_it(place: Path) -> None:
+    for k in range(20):
+        Image.new("L", (8, 8), k).save(place / f"{k}.png")
+    part = Split(Folder(place))
+    assert part.rows == 18
+    for k in range(10):
+        (place / f"{k}.png").unlink()
+    assert part.rows == part.open().rows == 9
+    assert part.open().batch(torch.arange(9), {}).shape[0] == 9
+
+
+def test_a_check_knows_that_pictures_may_share_their_levels(place: Path) -> None:
+    lines = ["file,shade,side"]
+    for k in range(30):
+        Image.new("L", (8, 8), k).save(place / f"{k}.png")
+        lines.append(f"{k}.png,{k % 3},{k % 2}")
+    (place / "t.csv").write_text("\n".join(lines))
+    for data in (f"{place}:labels=t.csv:train", f"{place}:labels=t.csv:without=shade=1"):
+        assert "levels lead to images that have them" in dataset(data).check()
+
+
 def test_folders_that_are_none(place: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path, why in ((tmp_path / "gone", "no such folder"), (tmp_path / "file", "no folder"), (place, "no pictures")):

@@ -120,5 +120,5 @@ def test_mistakes_are_one_line(saved: dict[str, Path], tmp_path: Path, monkeypat
             data.open()
         assert "\n" not in str(caught.value)
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(UserError, match=r"pip install unweave\[hugging-face\]"):
+    with pytest.raises(UserError, match=r"pip install datasets"):
         HuggingFace(saved["folder"]).open()

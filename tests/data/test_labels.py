@@ -89,3 +89,7 @@ def test_a_number_that_is_new_for_every_picture_is_no_factor(tmp_path: Path) -> 
     with pytest.raises(UserError, match=r"factor 'age' has 31 different values for 60 pictures.*allowed: 30 or fewer"):
         read_labels(labels(31), names)
     assert ranked("a small column", [str(n) for n in range(20)])[0] == 20
+
+
+def test_words_that_python_reads_as_numbers_stay_words() -> None:
+    assert ranked("x", ["0_1", "1", "1_0", "10", "2"])[0] == 5

@@ -21,13 +21,15 @@ from unweave.data import (
     Scream,
     ScreamDSprites,
     Shapes3D,
+    SmallNORB,
     Subset,
     Triangle,
 )
 from unweave.data.backdrop import drawn_picture, read_picture
 from unweave.engine.codes import nuisance
-from unweave.engine.experiment import from_json, to_json
+from unweave.engine.experiment import from_json, preset_for, to_json
 from unweave.engine.feed import Feed
+from unweave.methods import METHODS
 from unweave.networks import MLP
 from unweave.testing import check_dataset
 
@@ -45,6 +47,21 @@ def test_it_keeps_the_rules_of_a_data_set(data: Dataset) -> None:
 def test_it_comes_back_from_its_description(data: Dataset) -> None:
     one = Experiment("beta-vae", data, network=MLP((8,)), steps=3).complete()
     assert from_json(to_json(one)) == one
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_variant_of_dsprites_has_the_published_settings_of_the_named_set(name: str) -> None:
+    for method in METHODS.values():
+        assert preset_for(method, NAMED[name](DSprites())) == preset_for(method, name)
+    assert preset_for(METHODS["deft"], Color(Triangle())) == preset_for(METHODS["deft"], "anything else")
+
+
+def test_variants_of_sets_with_files_need_them(tmp_path: Path) -> None:
+    data = Noisy(SmallNORB())
+    assert data.needs_files and not data.present(tmp_path)
+    with pytest.raises(UserError, match="smallnorb"):
+        data.prepare(tmp_path)
+    assert not Noisy(DSprites()).needs_files and Noisy(DSprites()).present()
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from unweave.data import (
+    MNIST,
+    ArrayFile,
+    CelebA,
     Color,
     Correlated,
     Dataset,
     DSprites,
     Folder,
     HeldOut,
+    HuggingFace,
+    InMemory,
     Noisy,
     NoisyDSprites,
     Scream,
+    SmallNORB,
     Split,
     Triangle,
     dataset,
@@ -41,6 +49,8 @@ BOTH = ("pos_x", "pos_y")
         ("triangle:scream", Scream(Triangle())),
         ("triangle:angle-noise=20:author-labels", Triangle(True, 20.0)),
         ("triangle:author-labels=no", Triangle()),
+        ("mnist:part=test", MNIST("test")),
+        ("smallnorb:part=test:noisy", Noisy(SmallNORB("test"))),
         ("dsprites:test:seed=3", Split(DSprites(), "test", seed=3)),
         ("dsprites:band=pos_x,pos_y,0:target=opposite", Correlated(DSprites(), BOTH, "band", 0.0, "opposite")),
     ],
@@ -77,6 +87,8 @@ def test_what_is_said(text: str, wanted: Dataset) -> None:
         ("triangle:angle-noise", "angle-noise: needs a value"),
         ("triangle:angle-noise=much", "given: 'much'"),
         ("triangle:author-labels=perhaps", "allowed: yes, no"),
+        ("mnist:part=tset", r"mnist:part=tset: part 'tset' — did you mean 'test'\? \(allowed: train, test\)"),
+        ("mnist:part", "part: needs a value; allowed: train, test"),
         ("dsprites:without=shape=2:combinations=1", "cannot be set in words"),
     ],
 )
@@ -101,3 +113,25 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ("photos:size=big", "photos:grey=1", "photos:train:grey", "photos:fit"):
         with pytest.raises(UserError, match=wrong):
             dataset(wrong)
+
+
+def test_arrays_are_images_in_memory_and_other_things_are_refused_in_one_line() -> None:
+    images = np.zeros((5, 32, 32), np.uint8)
+    assert dataset(images) == dataset(torch.from_numpy(images)) == InMemory.of(images)
+    with pytest.raises(UserError, match="data = a list; allowed: the name of a set, a path, an array of images"):
+        dataset([images])  # type: ignore[arg-type]
+
+
+def test_texts_do_for_paths_and_sets(tmp_path: Path) -> None:
+    assert Folder(str(tmp_path), labels="t.csv") == Folder(tmp_path, labels=Path("t.csv"))  # type: ignore[arg-type]
+    assert ArrayFile("x.npy").path == Path("x.npy") and HuggingFace("saved").path == Path("saved")  # type: ignore[arg-type]
+    assert Split("dsprites") == Split(DSprites()) and Noisy("triangle") == Noisy(Triangle())  # type: ignore[arg-type]
+    assert Scream("triangle", "a.png").picture == Path("a.png")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="did you mean 'dsprites'"):
+        Split("dsprits")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("data", [MNIST("tain"), CelebA("tain")], ids=str)  # type: ignore[arg-type]
+def test_a_part_that_is_none(data: Dataset) -> None:
+    with pytest.raises(UserError, match="'tain' — did you mean 'train'"):
+        _ = data.rows

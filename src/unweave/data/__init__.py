@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from unweave.data.base import Dataset as Dataset
 from unweave.data.base import DataSpec as DataSpec
@@ -43,7 +48,7 @@ from unweave.data.variants import NoisyDSprites as NoisyDSprites
 from unweave.data.variants import Scream as Scream
 from unweave.data.variants import ScreamDSprites as ScreamDSprites
 from unweave.data.words import own, spoken
-from unweave.names import known
+from unweave.types import UserError
 
 DATASETS: Mapping[str, type[Dataset]] = {
     "dsprites": DSprites,
@@ -85,13 +90,14 @@ WRAPPERS: Mapping[str, type[Dataset]] = {
 """Data sets made of another one or of the user's files, which have no default settings."""
 
 
-def dataset(given: str | Path | Dataset) -> Dataset:
+def dataset(given: str | Path | Dataset | NDArray[Any] | Tensor) -> Dataset:
     """A data set in words, as ``--data`` takes it (see ``data.words``); a ``Dataset`` itself passes through.
 
-    A name gives the set with its default settings, a path the pictures in that folder, or the images in that file.
+    A name gives the set with its default settings, a path the pictures in that folder, or the images in that file, an
+    array or tensor the images in it (``InMemory``).
 
     Raises:
-        UserError: an unknown name, or neither.
+        UserError: an unknown name, something else, or an array that holds no images.
 
     >>> dataset("triangle")
     Triangle(author_labels=False, angle_noise=0.0)
@@ -103,6 +109,8 @@ def dataset(given: str | Path | Dataset) -> Dataset:
     if isinstance(given, Path):
         path = given.expanduser().absolute()
         return own(path) or Folder(path)
+    if isinstance(given, Tensor | np.ndarray):
+        return InMemory.of(given)
     if not isinstance(given, str):
-        known(given, DATASETS, "data set")
+        raise UserError(f"data = a {type(given).__name__}; allowed: the name of a set, a path, an array of images")
     return spoken(given, DATASETS)

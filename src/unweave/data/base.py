@@ -194,21 +194,45 @@ class Dataset(ABC):
         """
         images = self.open(root)
         digest = hashlib.sha256()
+        one_each = self.factors is not None and self.rows == self.factors.count
         for rows in torch.arange(self.rows).split(1024):
             pixels = images.batch(rows, still(images.noise(len(rows))))
             if pixels.shape != (len(rows), *self.shape) or not bool(((pixels >= 0) & (pixels <= 1)).all()):
                 raise UserError(f"{self.name}: images from row {int(rows[0])} on are not {self.shape} in [0, 1]")
-            if self.factors is not None and not torch.equal(images.index(images.levels(rows)), rows):
-                raise UserError(f"{self.name}: levels from row {int(rows[0])} on do not lead back to their rows")
+            if self.factors is not None:
+                levels = images.levels(rows)
+                back = images.index(levels)
+                # Several images may share their levels, in a set of one's own or one that lacks some factors.
+                if not torch.equal(images.levels(back), levels) or (one_each and not torch.equal(back, rows)):
+                    raise UserError(f"{self.name}: levels from row {int(rows[0])} on do not lead back to their rows")
             digest.update((pixels * 255).round().to(torch.uint8).numpy().tobytes())
         if self.fingerprint and digest.hexdigest() != self.fingerprint:
             raise UserError(f"{self.name}: fingerprint {digest.hexdigest()}; expected {self.fingerprint}")
         known = "as expected" if self.fingerprint else "none published to compare with"
         return [
             f"{self.name}: {self.rows:,} images of {self.shape}, {images.source}",
-            "levels and rows are each other's inverse" if self.factors is not None else "no factors",
+            "no factors"
+            if self.factors is None
+            else "levels and rows are each other's inverse"
+            if one_each
+            else "levels lead to images that have them",
             f"sha256 of the pixels {digest.hexdigest()}: {known}",
         ]
+
+
+def of_words(made: Any) -> None:
+    """Give a set that is made of another one the set itself, where its name or a path was given."""
+    if not isinstance(made.of, Dataset):
+        from unweave.data import dataset
+
+        object.__setattr__(made, "of", dataset(made.of))
+
+
+def paths(made: Any, *names: str) -> None:
+    """Turn a frozen description's texts into paths."""
+    for name in names:
+        if isinstance(given := getattr(made, name), str):
+            object.__setattr__(made, name, Path(given))
 
 
 STILL = {"bytes": torch.uint8}

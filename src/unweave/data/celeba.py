@@ -130,7 +130,8 @@ class CelebA(Dataset):
     @property
     def rows(self) -> int:
         """202,599, or those of one part, in the order of the files."""
-        return sum(COUNTS.values()) if self.part == "all" else COUNTS[self.part]
+        whole = sum(COUNTS.values())
+        return {**COUNTS, "all": whole}[known(self.part, [*COUNTS, "all"], "part of celeba")]
 
     def find(self, root: Path | None = None) -> Path | None:
         """The folder or archive of pictures, if both text files are there."""

@@ -17,6 +17,7 @@ from unweave.data.factors import Factors
 from unweave.data.files import data_root
 from unweave.data.formats import idx
 from unweave.data.stored import StoredImages, Table, check_table, missing, shared
+from unweave.names import known
 from unweave.types import UserError
 
 WIDTH, CLASSES = 28, 10
@@ -64,7 +65,7 @@ class Digits(Dataset):
     @property
     def rows(self) -> int:
         """60,000 training images or 10,000 test images, in the order of the files."""
-        return COUNTS[self.part]
+        return COUNTS[known(self.part, COUNTS, f"part of {self.name}")]
 
     def find(self, root: Path | None = None) -> Path | None:
         """The file of this part's images, if its labels lie beside it."""

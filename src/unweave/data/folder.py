@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unweave.data.base import Dataset, Images
+from unweave.data.base import Dataset, Images, paths
 from unweave.data.cache import Cache, Piece, Recipe, Tell, prepare, prepared, verify
 from unweave.data.factors import Factors
 from unweave.data.formats.anyfile import FITS, SUFFIXES, Broken, Look, image_of
 from unweave.data.labels import read_labels
-from unweave.data.stored import StoredImages, Table, in_order, shared
+from unweave.data.stored import StoredImages, Table, in_order, place, shared
 from unweave.names import known
 from unweave.types import UserError
 
@@ -88,6 +89,9 @@ class Folder(Dataset):
     likelihood: ClassVar[str] = "squared"
     licence: ClassVar[str] = "the user's own images"
     needs_files: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        paths(self, "path", "labels")
 
     @property
     def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
@@ -168,7 +172,7 @@ class Folder(Dataset):
         def pieces(start: int) -> Iterator[Piece]:
             return decoded(self.path, listing.names, look, start)
 
-        how = {"look": list(look), "names": listing.names, "states": listing.states}
+        how = {"at": place(self.path), "look": list(look), "names": listing.names, "states": listing.states}
         recipe = Recipe("folder", how, len(listing.names), look.shape, pieces)
         cache = prepared(recipe) or prepare(recipe, tell)
         if cache.notes and not self.skip_broken:
@@ -211,6 +215,8 @@ def pictures(path: Path) -> Listing:
                 state = os.stat(full)  # noqa: PTH116
             except OSError:
                 continue  # a link to nowhere, or removed a moment ago
+            if not stat.S_ISREG(state.st_mode):
+                continue  # a pipe would be waited for
             found.append((full.removeprefix(base).replace(os.sep, "/"), (state.st_size, state.st_mtime_ns)))
         if len(found) > MOST:
             raise UserError(f"{path}: more than {MOST:,} pictures; allowed: a folder inside it")

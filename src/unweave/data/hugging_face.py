@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unweave.data.base import Dataset, Images
+from unweave.data.base import Dataset, Images, paths
 from unweave.data.cache import Cache, Piece, Recipe, Tell, cache_root, prepare, prepared, verify
 from unweave.data.factors import Factors
 from unweave.data.folder import AT_ONCE, SIDES, some
 from unweave.data.formats.anyfile import FITS, Broken, Look, image_of
 from unweave.data.labels import ranked
-from unweave.data.stored import StoredImages, Table, in_order, shared, state
+from unweave.data.stored import StoredImages, Table, in_order, place, shared, state
 from unweave.names import known
 from unweave.types import UserError
 
@@ -32,7 +32,7 @@ PARQUET = ".parquet"
 
 @dataclass(frozen=True)
 class HuggingFace(Dataset):
-    """A column of pictures in a data set of Hugging Face's ``datasets``; needs ``pip install unweave[hugging-face]``.
+    """A column of pictures in a data set of Hugging Face's ``datasets``; needs ``datasets``.
 
     Read from the disk alone: a folder that ``save_to_disk`` wrote, or a ``.parquet`` file, as the Hub keeps them. What
     is on the Hub is fetched with that library first. Pictures must lie in the table themselves; one that is only a path
@@ -69,6 +69,9 @@ class HuggingFace(Dataset):
     likelihood: ClassVar[str] = "squared"
     licence: ClassVar[str] = "the user's own images"
     needs_files: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        paths(self, "path")
 
     @property
     def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
@@ -141,7 +144,8 @@ class HuggingFace(Dataset):
         table = opened(self.path, self.split)
         column = self._column(table)
         look = Look(self.size, self.fit, self.grey)
-        how = {"look": list(look), "column": column, "split": self.split, "files": _states(self.path)}
+        how: dict[str, Any] = {"at": place(self.path), "look": list(look), "column": column}
+        how |= {"split": self.split, "files": _states(self.path)}
 
         def pieces(start: int) -> Iterator[Piece]:
             return decoded(table, column, look, start)
@@ -172,8 +176,10 @@ class HuggingFace(Dataset):
         sizes, levels = [], []
         for name in self.labels:
             values = table[known(name, table.column_names, "column")]
-            texts = [str(value) for place, value in enumerate(values) if place not in broken]
+            texts = ["" if value is None else str(value) for row, value in enumerate(values) if row not in broken]
             size, one = ranked(f"{self.path}: column {name!r}", texts)
+            if size < 2:
+                raise UserError(f"{self.path}: column {name!r} is the same for all pictures; expected two values")
             sizes.append(size)
             levels.append(one)
         return Factors(self.labels, tuple(sizes)), np.stack(levels, axis=1)
@@ -193,7 +199,7 @@ def opened(path: Path, split: str | None) -> Any:
     try:
         import datasets
     except ImportError:
-        raise UserError(f"{path}: reading it needs datasets; run: pip install unweave[hugging-face]") from None
+        raise UserError(f"{path}: reading it needs datasets; run: pip install datasets") from None
     if not path.exists():
         raise UserError(f"{path}: no such data set; allowed: a folder that save_to_disk wrote, or a {PARQUET} file")
     try:

@@ -129,6 +129,8 @@ def ranked(who: str, column: Sequence[str]) -> tuple[int, NDArray[np.int64]]:
 
 
 def _number(text: str) -> float | None:
+    if "_" in text:
+        return None  # Python reads 1_0 as 10
     try:
         value = float(text)
     except ValueError:

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unweave.data.base import Dataset, Images
+from unweave.data.base import Dataset, Images, paths
 from unweave.data.cache import Piece, Recipe, Tell, prepare, verify
 from unweave.data.factors import Factors
 from unweave.data.formats import arrays
 from unweave.data.formats.anyfile import FITS, Look, shown
 from unweave.data.formats.arrays import TYPES, Claim
 from unweave.data.labels import read_labels
-from unweave.data.stored import StoredImages, Table, check_table, in_order, shared, state
+from unweave.data.stored import StoredImages, Table, check_table, in_order, place, shared, state
 from unweave.names import known
 from unweave.types import UserError
 
@@ -71,6 +71,9 @@ class ArrayFile(Dataset):
     likelihood: ClassVar[str] = "squared"
     licence: ClassVar[str] = "the user's own images"
     needs_files: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        paths(self, "path", "labels")
 
     @property
     def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
@@ -147,7 +150,14 @@ class ArrayFile(Dataset):
 
     def _recipe(self, claim: Claim) -> Recipe:
         channels, height, width = self.shape
-        how = {"file": state(self.path), "key": claim.key, "size": self.size, "fit": self.fit, "grey": self.grey}
+        how = {
+            "at": place(self.path),
+            "file": state(self.path),
+            "key": claim.key,
+            "size": self.size,
+            "fit": self.fit,
+            "grey": self.grey,
+        }
 
         def pieces(start: int) -> Iterator[Piece]:
             done = 0

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unweave.data.base import Dataset, Images
+from unweave.data.base import Dataset, Images, of_words
 from unweave.data.factors import Factors
 from unweave.types import Draw, UserError
 
@@ -30,7 +30,10 @@ class Part(Dataset):
     """
 
     of: Dataset
-    """The whole set."""
+    """The whole set, or its name."""
+
+    def __post_init__(self) -> None:
+        of_words(self)
 
     @abstractmethod
     def choose(self) -> NDArray[np.int64]:
@@ -96,6 +99,7 @@ class PartImages(Images):
         self.factors, self.rows, self.source = whole.factors, len(chosen), whole.source
         self.table: Tensor | None = None
         self.streams = whole.streams
+        self._undecided = not whole.noise(1)
 
     @property
     def resident(self) -> bool:
@@ -105,7 +109,8 @@ class PartImages(Images):
     def batch(self, rows: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
         """(N,) row numbers -> (N, C, H, W)."""
         rows = rows.to(self.chosen.device)
-        if self.table is None and not self.whole.noise(1):
+        if self._undecided:
+            self._undecided = False
             first = self.whole.batch(self.chosen[:1], {})
             if first.numel() * self.rows <= HELD:
                 self.table = torch.cat([self.whole.batch(some, {}) for some in self.chosen.split(1024)])
@@ -126,13 +131,17 @@ class PartImages(Images):
             self.whole.ahead(self.chosen[rows.to(self.chosen.device)])
 
 
-@lru_cache(maxsize=16)
 def chosen(part: Part) -> NDArray[np.int64]:
-    """Which rows of the whole set a part has; worked out once.
+    """Which rows of the whole set a part has; worked out once for as many images as the whole has.
 
     Raises:
         UserError: a rule that cannot be followed, or one that leaves no image.
     """
+    return _chosen(part, part.of.rows)
+
+
+@lru_cache(maxsize=16)
+def _chosen(part: Part, count: int) -> NDArray[np.int64]:
     rows = part.choose()
     if not len(rows):
         raise UserError(f"{part.name} of {part.of.name}: none of {part.of.rows:,} images is left; allowed: a wider one")
@@ -140,7 +149,6 @@ def chosen(part: Part) -> NDArray[np.int64]:
     return rows
 
 
-@lru_cache(maxsize=4)
 def all_levels(data: Dataset) -> Levels:
     """(N, F) levels of all images of a set, read off their row numbers where every combination has one image.
 
@@ -149,6 +157,12 @@ def all_levels(data: Dataset) -> Levels:
     """
     if data.factors is None:
         raise UserError(f"{data.name} has no factors to choose images by; allowed: a data set with factors")
+    return _all_levels(data, data.rows)
+
+
+@lru_cache(maxsize=4)
+def _all_levels(data: Dataset, count: int) -> Levels:
+    assert data.factors is not None
     if isinstance(data, Part):
         return all_levels(data.of)[chosen(data)]
     if data.rows == data.factors.count:

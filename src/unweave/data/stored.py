@@ -195,6 +195,11 @@ def missing(data: Dataset, root: Path | None) -> UserError:
     return not_found(data.name, data.files, data.published, root)
 
 
+def place(path: Path) -> str:
+    """Where a file or folder lies: two that look alike, as unpacked archives may, have caches of their own."""
+    return str(path.resolve())
+
+
 def state(path: Path) -> list[Any]:
     """Name, size and time of change of a file, by which a cache knows it again."""
     found = path.stat()

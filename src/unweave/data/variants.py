@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from unweave.data.backdrop import BOX, drawn_picture, read_picture
-from unweave.data.base import Dataset, Images
+from unweave.data.base import Dataset, Images, of_words, paths
 from unweave.data.dsprites import MATTHEY, DSprites
 from unweave.data.factors import Factors
 from unweave.data.files import find
@@ -28,7 +28,12 @@ class Variant(Dataset):
     """A set of white shapes on black, in colour and with nuisance noise; factors, rows and levels are the shapes'."""
 
     of: Dataset
-    """The shapes."""
+    """The shapes, or their name."""
+
+    def __post_init__(self) -> None:
+        of_words(self)
+        if hasattr(self, "picture"):
+            paths(self, "picture")
 
     @abstractmethod
     def paint(self, shapes: Images, root: Path | None, device: torch.device) -> Images:
@@ -54,9 +59,22 @@ class Variant(Dataset):
         """That of the shapes."""
         return self.of.licence
 
+    @property
+    def needs_files(self) -> bool:  # type: ignore[override]
+        """Whether the shapes do."""
+        return self.of.needs_files
+
     def find(self, root: Path | None = None) -> Path | None:
         """The file of the shapes."""
         return self.of.find(root)
+
+    def present(self, root: Path | None = None) -> bool:
+        """Whether the shapes can be opened."""
+        return self.of.present(root)
+
+    def prepare(self, root: Path | None = None, tell: Callable[[str], None] | None = None) -> Path | None:
+        """Prepares the shapes."""
+        return self.of.prepare(root, tell)
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The shapes, opened, and painted anew on every access.
@@ -159,6 +177,7 @@ class ColorDSprites(Variant):
 
     of: ClassVar[Dataset] = DSprites()  # type: ignore[misc]
     name: ClassVar[str] = "color-dsprites"
+    needs_files: ClassVar[bool] = False
     references: ClassVar[tuple[Reference, ...]] = (LOCATELLO_2019, MATTHEY)
     published: ClassVar[str] = f"described in {LOCATELLO_2019.url}; made from dSprites as images are asked for"
 
@@ -177,6 +196,7 @@ class NoisyDSprites(Variant):
 
     of: ClassVar[Dataset] = DSprites()  # type: ignore[misc]
     name: ClassVar[str] = "noisy-dsprites"
+    needs_files: ClassVar[bool] = False
     references: ClassVar[tuple[Reference, ...]] = (LOCATELLO_2019, MATTHEY)
     published: ClassVar[str] = f"described in {LOCATELLO_2019.url}; made from dSprites as images are asked for"
 
@@ -200,6 +220,7 @@ class ScreamDSprites(Variant):
     picture: Path | None = None
     of: ClassVar[Dataset] = DSprites()  # type: ignore[misc]
     name: ClassVar[str] = "scream-dsprites"
+    needs_files: ClassVar[bool] = False
     references: ClassVar[tuple[Reference, ...]] = (LOCATELLO_2019, MATTHEY)
     published: ClassVar[str] = f"described in {LOCATELLO_2019.url}; made from dSprites as images are asked for"
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar, get_args, get_origin, get_type_hints
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from unweave.data.base import Dataset
 from unweave.data.correlated import FORMS, Correlated
@@ -21,7 +21,7 @@ from unweave.data.hugging_face import PARQUET, HuggingFace, saved
 from unweave.data.own_array import ArrayFile
 from unweave.data.split import PARTS, HeldOut, Split
 from unweave.data.variants import Color, Noisy, Scream
-from unweave.names import hint
+from unweave.names import hint, known
 from unweave.types import UserError
 
 T = TypeVar("T")
@@ -120,6 +120,10 @@ def _step(of: Dataset, name: str, value: str | None, text: str) -> Dataset:
 def _set(of: Dataset, name: str, value: str | None, where: str) -> Dataset:
     """A copy with one setting changed."""
     hint_ = get_type_hints(type(of))[name]
+    if get_origin(hint_) is Literal:
+        if value is None:
+            raise UserError(f"{where}: needs a value; allowed: {', '.join(get_args(hint_))}")
+        return replace(of, **{name: known(value, get_args(hint_), where)})
     kinds = [one for one in (get_args(hint_) or (hint_,)) if one in (bool, int, float, str, Path)]
     found: object
     if bool in kinds:

@@ -13,6 +13,7 @@ from typing import Any
 from unweave.data import DATASETS, WRAPPERS, dataset
 from unweave.data.base import Dataset, DataSpec
 from unweave.data.part import Part
+from unweave.data.variants import Variant
 from unweave.engine.cpu import default_precision
 from unweave.engine.plain import build, plain, settled, tagged, untagged
 from unweave.methods import METHODS, Method, Preset
@@ -155,6 +156,8 @@ def preset_for(method: type[Method], data: Dataset | str) -> Preset:
     while isinstance(data, Part):
         data = data.of
     name = data if isinstance(data, str) else data.name
+    if name not in method.presets and isinstance(data, Variant):
+        name = f"{name}-{data.of.name}"  # dsprites:color is color-dsprites
     return method.presets.get(name) or method.presets.get("") or Preset()
 
 
