@@ -178,7 +178,7 @@ def test_a_cluster_that_does_not_answer(pretend: Pretend, tmp_path: Path) -> Non
 
 def test_without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r"needs Ray, which is not installed: pip install 'unweave\[ray\]'"):
+    with pytest.raises(UserError, match=r"needs Ray, which is not installed: pip install ray"):
         list(perform([Area(1.0)], tmp_path, on="ray"))
 
 

@@ -180,7 +180,7 @@ def test_the_verbs(
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
-    with pytest.raises(UserError, match=r"run: pip install 'unweave\[hub\]'"):
+    with pytest.raises(UserError, match=r"run: pip install huggingface_hub"):
         pull("me/tilt", tmp_path / "x")
 
 

@@ -143,6 +143,6 @@ def test_a_network_that_cannot_be_exported_is_told_in_one_line(tmp_path: Path, m
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
-        UserError, match=r"ONNX needs onnx, onnxscript, onnxruntime; run: pip install 'unweave\[onnx\]'"
+        UserError, match=r"ONNX needs onnx, onnxscript, onnxruntime; run: pip install onnx onnxscript onnxruntime"
     ):
         export_onnx(small(), tmp_path)

@@ -34,7 +34,7 @@ def connect() -> Any:
     try:
         import duckdb
     except ImportError:
-        raise UserError("SQL needs DuckDB, which is not installed: pip install 'unweave[results]'") from None
+        raise UserError("SQL needs DuckDB, which is not installed: pip install duckdb") from None
     return duckdb.connect(":memory:", config={"python_enable_replacements": "false"})
 
 

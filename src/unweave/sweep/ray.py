@@ -45,7 +45,7 @@ def on_ray(
     try:
         import ray
     except ImportError:
-        raise UserError("a cluster needs Ray, which is not installed: pip install 'unweave[ray]'") from None
+        raise UserError("a cluster needs Ray, which is not installed: pip install ray") from None
     began = not ray.is_initialized()
     if began:
         try:

@@ -139,7 +139,7 @@ def _client(token: str | None) -> tuple[Any, Any]:
     try:
         import huggingface_hub as hub
     except ImportError:
-        raise UserError("the Hub needs huggingface_hub; run: pip install 'unweave[hub]'") from None
+        raise UserError("the Hub needs huggingface_hub; run: pip install huggingface_hub") from None
     # Asked for now, not when that library was loaded: whoever sets it later means it too.
     endpoint = os.environ.get(ENDPOINT) or None
     return hub.HfApi(endpoint=endpoint, token=token, library_name="unweave", library_version=__version__), hub

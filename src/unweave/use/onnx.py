@@ -240,4 +240,4 @@ def _check_installed() -> None:
 
     lacking = [name for name in NEEDED if find_spec(name) is None]
     if lacking:
-        raise UserError(f"ONNX needs {', '.join(lacking)}; run: pip install 'unweave[onnx]'")
+        raise UserError(f"ONNX needs {', '.join(lacking)}; run: pip install {' '.join(lacking)}")
