@@ -282,8 +282,10 @@ def test_gaussian_tc_does_not_depend_on_the_unit():
 
 
 def test_values_of_continuous_codes_are_refused():
-    z, levels = rare(300)
-    with pytest.raises(UserError, match=r"estimator = 'values' of 3 latents with 900 different values on 300 images"):
+    z, levels = rare(5000)
+    with pytest.raises(
+        UserError, match=r"'values' of 3 latents with 15,000 different values on 5,000 images; .* 13,421"
+    ):
         InfoMEC("values")(Codes.of(z, levels))
 
 

@@ -17,6 +17,8 @@ from unweave.metrics.rows import Floats, Ints, generator, sample, table
 from unweave.names import known
 from unweave.types import Codes, Reference, Score, UserError
 
+LARGEST = 1 << 26
+"""Entries of the table, one column a value, that the classifier of quantised codes may read."""
 ESTIMATORS = ("neighbours", "bins", "values")
 
 
@@ -135,10 +137,10 @@ class InfoMEC(Metric):
         if self.estimator != "values":
             return standardise(z)[0]
         distinct = sum(len(np.unique(column)) for column in z.T)
-        if distinct > len(z):
+        if distinct * len(z) > LARGEST:
             raise UserError(
                 f"InfoMEC: estimator = 'values' of {z.shape[1]} latents with {distinct:,} different values on "
-                f"{len(z):,} images; allowed: quantised codes, of fewer values than images"
+                f"{len(z):,} images; allowed: quantised codes, of {LARGEST // len(z):,} values at most on so many"
             )
         return _columns(z)
 
