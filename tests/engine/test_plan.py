@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
 
 from unweave.engine import Snapshot, pack, plan, train
+from unweave.engine.blocks import Blocks
 from unweave.engine.pack import sized
 from unweave.engine.plan import Cost, Group, free, measure, size
 from unweave.methods import BetaVAE
 from unweave.networks import MLP
 from unweave.testing import Dots
-from unweave.types import UserError
+from unweave.types import Batch, Loss, State, UserError
 
 from .tiny import same, tiny
 
@@ -117,3 +119,40 @@ def test_words_and_sums() -> None:
     assert Group((), 300, Cost(0.5, 1)).seconds == 150
     with pytest.raises(UserError, match="most = 0; allowed: a whole number from 1"):
         next(train(tiny(network=MLP((4,))), most=0))
+
+
+@dataclass(frozen=True)
+class Bright(BetaVAE):
+    """A loss that looks at a number, which ``vmap`` refuses."""
+
+    name = "bright"
+
+    def loss(self, model: Any, batch: Batch, state: State) -> Loss:
+        found = super().loss(model, batch, state)
+        return found._replace(total=found.total * (1 + 0 * float(batch.x.mean())))
+
+
+def test_what_is_timed_is_what_trains() -> None:
+    """The way of lockstep that is asked for: a pack that trains in branches is not refused because vmap would."""
+    many = [tiny(Bright(), seed=seed) for seed in range(3)]
+    found = plan(many, device="cpu", lockstep="branches")
+    assert [len(group.experiments) for group in found.groups] == [3] and found.seconds > 0
+    list(train(many, device="cpu", lockstep="branches"))
+    with pytest.raises(RuntimeError, match="item"):
+        plan(many, device="cpu", lockstep="vmap")
+
+
+@pytest.mark.parametrize("lockstep", [False, True, "branches"])
+@pytest.mark.parametrize("steps", [20, 60])
+def test_steps_are_timed_in_blocks_where_they_are_taken_in_blocks(
+    lockstep: bool | str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long enough ones; of a short training single steps are timed."""
+    ran: list[int] = []
+    run = Blocks.run
+    monkeypatch.setattr(Blocks, "run", lambda self, count: (ran.append(count), run(self, count))[1])
+    many = [tiny(steps=steps, seed=seed) for seed in range(2)]
+    found = plan(many, device="cpu", lockstep=lockstep, blocks=True)
+    kinds = 1 if lockstep is False else 2  # one model alone, and the pack
+    assert ran == ([] if steps == 20 else [29, 29] * kinds) and found.seconds > 0
+    assert found.memory == plan(many, device="cpu", lockstep=lockstep).memory

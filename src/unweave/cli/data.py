@@ -83,7 +83,8 @@ def _get(console: Console, chosen: Dataset, root: Path | None) -> None:
     source = chosen.find(root)
     if source is None and chosen.needs_files:
         raise missing(chosen, root)
-    _ = chosen.rows  # a rule that cannot be followed is refused here, not when somebody trains
+    if not chosen.needs_files:
+        _ = chosen.rows  # a rule that cannot be followed is refused here, not when somebody trains
     console.say(f"get {chosen.name}: {source or 'drawn, no files needed'}; caches lie in {cache_root()}")
     folder = chosen.prepare(root, lambda line: console.progress(lambda: line))
     size = 0 if folder is None else sum(one.stat().st_size for one in folder.iterdir())

@@ -17,11 +17,14 @@ from torch import Tensor
 
 from unweave.data.base import Dataset, Images
 from unweave.data.card import opened
+from unweave.engine.blocks import LENGTH, Blocks
 from unweave.engine.cpu import keep_memory
 from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.pack import pack, sized
 from unweave.engine.place import check_precision, home, place
-from unweave.engine.step import Alone, Together
+from unweave.engine.step import Learner
+from unweave.engine.trace import Trace
+from unweave.engine.train import learner_of, runner_of
 from unweave.types import UserError
 
 SHARE = 0.8
@@ -79,7 +82,8 @@ def plan(
     *,
     device: str | torch.device | None = None,
     root: Path | str | None = None,
-    lockstep: bool | None = None,
+    lockstep: bool | str | None = None,
+    blocks: bool | None = None,
     memory: int | None = None,
     begun: Mapping[str, int] | None = None,
 ) -> Plan:
@@ -92,6 +96,7 @@ def plan(
         device: as for ``train``.
         root: as for ``train``.
         lockstep: as for ``train``.
+        blocks: as for ``train``.
         memory: bytes that models may take; most of what is free on the device when None.
         begun: key -> steps taken already.
 
@@ -106,7 +111,8 @@ def plan(
     """
     many = [experiments] if isinstance(experiments, Experiment | Complete) else list(experiments)
     where = place(device)
-    together = where.type == "cuda" if lockstep is None else lockstep
+    together = where.type == "cuda" if lockstep is None else bool(lockstep)
+    in_blocks = where.type == "cuda" if blocks is None else blocks
     keep_memory()
     most = int(SHARE * free(where)) if memory is None else memory
     groups: list[Group] = []
@@ -116,7 +122,7 @@ def plan(
         check_precision(where, members[0].precision)
         if data not in images:
             images[data] = opened(data, Path(root) if root else None, home(where))
-        alone = measure(members[:1], images[data], where)
+        alone = measure(members[:1], images[data], where, blocks=in_blocks)
         costs = {1: alone}
         if alone.memory > most:
             raise UserError(
@@ -126,18 +132,29 @@ def plan(
         for some in sized(members, most // alone.memory if together else 1):
             left = max(one.steps - (begun or {}).get(one.key, 0) for one in some)
             if len(some) not in costs:
-                costs[len(some)] = measure(some, images[data], where)._replace(memory=len(some) * alone.memory)
+                cost = measure(some, images[data], where, lockstep, in_blocks)
+                costs[len(some)] = cost._replace(memory=len(some) * alone.memory)
             groups.append(Group(tuple(some), left, costs[len(some)]))
     return Plan(tuple(groups), where, images)
 
 
-def measure(members: Sequence[Complete], images: Images, device: torch.device) -> Cost:
-    """Take a few steps with models that are thrown away: the median of their seconds, and the memory of one."""
-    learner = Together(members, images, device) if len(members) > 1 else Alone(members[0], images, device)
+def measure(
+    members: Sequence[Complete],
+    images: Images,
+    device: torch.device,
+    lockstep: bool | str | None = None,
+    blocks: bool = False,
+) -> Cost:
+    """Take a few steps, as ``train`` would, with models that are thrown away: the median of their seconds, and the
+    memory of one."""
+    learner = learner_of(list(members), images, device, lockstep)
     with _kept() as kept:
         learner.step(0)
     held = sum(4 * group.flat.numel() * group.flat.element_size() for group in learner.groups)
     largest = max(kept.values(), default=0)
+    length = min(LENGTH, (members[0].steps - 1) // 2)
+    if blocks and length >= TIMED:
+        return Cost(_in_blocks(learner, length, device), held + sum(kept.values()) + 2 * largest)
     seconds: list[float] = []
     for step in range(1, WARM + TIMED):
         start = _clock(device)
@@ -148,6 +165,16 @@ def measure(members: Sequence[Complete], images: Images, device: torch.device) -
             break
     # Two more of the largest: the gradient that arrives at a layer and the one that leaves it.
     return Cost(median(seconds[WARM - 1 :] or seconds), held + sum(kept.values()) + 2 * largest)
+
+
+def _in_blocks(learner: Learner, length: int, device: torch.device) -> float:
+    """Seconds a step in the second of two blocks: a GPU records the steps in the first one."""
+    one = learner.experiments[0]
+    blocks = Blocks(learner, Trace(one.steps, len(learner.experiments)), 1, length, runner_of(one, device))
+    blocks.run(length)
+    start = _clock(device)
+    blocks.run(length)
+    return (_clock(device) - start) / length
 
 
 def free(device: torch.device) -> int:
