@@ -36,7 +36,9 @@ from unweave.data import Sprites as Sprites
 from unweave.data import Subset as Subset
 from unweave.data import Triangle as Triangle
 from unweave.data import Turntable as Turntable
+from unweave.data import dataset as dataset
 from unweave.engine import Experiment as Experiment
+from unweave.engine import Snapshot as Snapshot
 from unweave.engine import pack as pack
 from unweave.engine import plan as plan
 from unweave.engine import train as train
@@ -66,6 +68,7 @@ from unweave.methods import GuidedVAESupervised as GuidedVAESupervised
 from unweave.methods import InfoGAN as InfoGAN
 from unweave.methods import InfoVAE as InfoVAE
 from unweave.methods import Method as Method
+from unweave.methods import Preset as Preset
 from unweave.methods import RecurD as RecurD
 from unweave.methods import VampPrior as VampPrior
 from unweave.methods import convert_beta as convert_beta
@@ -92,6 +95,7 @@ from unweave.metrics import failure_rate as failure_rate
 from unweave.metrics import udr as udr
 from unweave.networks import MLP as MLP
 from unweave.networks import Conv as Conv
+from unweave.networks import Model as Model
 from unweave.run import Run as Run
 from unweave.run import fit as fit
 from unweave.run import load as load
@@ -106,6 +110,7 @@ from unweave.types import Loss as Loss
 from unweave.types import Rate as Rate
 from unweave.types import Reference as Reference
 from unweave.types import Score as Score
+from unweave.types import State as State
 from unweave.types import UserError as UserError
 from unweave.use import decode as decode
 from unweave.use import edit as edit

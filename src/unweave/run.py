@@ -298,8 +298,20 @@ def fit(
 def load(path: Path | str, *, root: Path | str | None = None, device: str | torch.device | None = None) -> Run:
     """A run from its folder: the model of its last checkpoint, its trace and scores; or a shared model from its own.
 
+    Args:
+        path: of a run, ``runs/<key>``, or of a shared model.
+        root: folder with data files, for sets that need them.
+        device: where the model goes; a GPU of NVIDIA's kind where there is one when None.
+
     Raises:
         UserError: neither there, or a checkpoint that is damaged, from a newer version or of another experiment.
+
+    >>> import tempfile
+    >>> from unweave.networks import MLP
+    >>> out = Path(tempfile.mkdtemp())
+    >>> run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)), out=out)
+    >>> load(out / run.experiment.key).step
+    2
     """
     folder = RunFolder(path)
     if is_both(path):

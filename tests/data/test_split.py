@@ -117,3 +117,9 @@ def test_a_run_on_it_comes_back_from_its_folder(tmp_path: Path) -> None:
     assert from_json(to_json(one.complete())) == one.complete()
     run = load(fit(one, out=tmp_path).folder.path)
     assert run.data == data and len(run.codes().levels) == data.rows == 96
+
+
+@pytest.mark.parametrize("combinations", [(("shape", (2,)),), "shape=2", ((("shape", 2),),), ({"shape": (2,)},)])
+def test_combinations_of_another_form(combinations: object) -> None:
+    with pytest.raises(UserError, match=r"held-out: combinations = .*; allowed: a tuple of combinations"):
+        HeldOut(DSprites(), combinations)  # type: ignore[arg-type]

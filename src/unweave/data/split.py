@@ -84,7 +84,8 @@ class HeldOut(Part):
         part: ``train``, without these images, or ``test``, these alone.
 
     Raises:
-        UserError: from ``rows`` and ``open``, for unknown factors or levels, nothing held out, or a part without image.
+        UserError: combinations of another form; from ``rows`` and ``open``, for unknown factors or levels, nothing held
+            out, or a part without image.
 
     >>> from unweave.data import DSprites
     >>> right_hearts = ((("shape", (2,)), ("pos_x", tuple(range(16, 32)))),)
@@ -98,6 +99,10 @@ class HeldOut(Part):
 
     name: ClassVar[str] = "held-out"
     references: ClassVar[tuple[Reference, ...]] = (MONTERO_2021,)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_form(self.combinations)
 
     def choose(self) -> NDArray[np.int64]:
         """The rows of the part."""
@@ -126,3 +131,19 @@ class HeldOut(Part):
                 )
             found &= np.isin(levels[:, column], wanted)
         return found
+
+
+def _check_form(combinations: object) -> None:
+    """Raises UserError for combinations with a bracket too few or too many."""
+
+    def sound(pair: object) -> bool:
+        return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], tuple)
+
+    whole = isinstance(combinations, tuple) and all(
+        isinstance(one, tuple) and all(sound(pair) for pair in one) for one in combinations
+    )
+    if not whole:
+        raise UserError(
+            f"held-out: combinations = {str(combinations)[:80]}; allowed: a tuple of combinations, each a tuple of "
+            '(name, levels), such as ((("shape", (2,)), ("scale", (0, 1))),)'
+        )
