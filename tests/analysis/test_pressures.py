@@ -19,6 +19,7 @@ from unweave.analysis import (
     freezing_spectrum,
     linear_information,
     propose_pressures,
+    spectrum,
 )
 from unweave.data import Subset
 from unweave.types import Codes
@@ -174,3 +175,13 @@ def test_images_all_the_same_freeze_at_no_pressure() -> None:
     spectrum = freezing_spectrum(torch.full((5, 1, 4, 4), 0.3))
     assert spectrum.critical == 0 and spectrum.total == 0 and spectrum.complete
     assert critical_pressure(Subset(Triangle(), (3, 4))) > 0
+
+
+def test_products_of_bytes_and_of_numbers_give_one_spectrum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is quicker depends on the processor; whole numbers are exact either way."""
+    images = (torch.rand(300, 1, 6, 6, generator=torch.Generator().manual_seed(0)) > 0.6).float()
+    found = []
+    for quick in (True, False):
+        monkeypatch.setattr(spectrum, "quick_bytes", lambda quick=quick: quick)
+        found.append(freezing_spectrum(images, "bernoulli"))
+    assert torch.equal(found[0].values, found[1].values) and torch.equal(found[0].weights, found[1].weights)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unweave.data import Dataset, dataset
 from unweave.engine.codes import nuisance
+from unweave.engine.cpu import quick_bytes
 from unweave.engine.noise import draw
 from unweave.names import known
 from unweave.networks.likelihoods import LIKELIHOODS
@@ -260,10 +261,14 @@ def _products(pixels: Pixels, varies: Tensor) -> Tensor:
     for chunk in pixels:
         x = chunk[:, varies]
         if bool(((x == 0) | (x == 1)).all()):
-            # Float32 holds whole numbers up to 2^24 exactly, and 8-bit products are several times as fast.
-            whole = getattr(torch, "_int_mm", None)
-            bits = x.to(torch.int8)
-            total += whole(bits.mT.contiguous(), bits) if whole is not None and len(x) > 16 else x.mT @ x
+            # Float32 holds whole numbers up to 2^24 exactly. Where the processor has instructions for them, products of
+            # bytes are several times as fast; elsewhere they take forty times as long.
+            whole = getattr(torch, "_int_mm", None) if quick_bytes() else None
+            if whole is not None and len(x) > 16:
+                bits = x.to(torch.int8)
+                total += whole(bits.mT.contiguous(), bits)
+            else:
+                total += x.mT @ x
         else:
             total += x.double().mT @ x.double()
     return total
