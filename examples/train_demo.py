@@ -62,7 +62,8 @@ def pack(trained: Path, target: Path, images: int = 15_000) -> unweave.Run:
     exhibit = Exhibit(run, images)
     for space in range(run.model.spaces):
         exhibit.summary(space)
-    (target / ".lock").unlink(missing_ok=True)
+    for lock in target.glob(".*lock"):
+        lock.unlink()
     return run
 
 

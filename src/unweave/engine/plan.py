@@ -122,7 +122,7 @@ def plan(
         check_precision(where, members[0].precision)
         if data not in images:
             images[data] = opened(data, Path(root) if root else None, home(where))
-        alone = measure(members[:1], images[data], where, blocks=in_blocks)
+        alone = measure(members[:1], images[data], where, None, in_blocks)
         costs = {1: alone}
         if alone.memory > most:
             raise UserError(

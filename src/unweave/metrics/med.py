@@ -87,8 +87,9 @@ class MED(Metric):
         if self.top is None:
             return Score(parts["disentanglement"], parts, settings)
         kept = pick(matrix, self.top)
-        parts["top.disentanglement"] = disentanglement(matrix[kept])
-        parts["top.completeness"] = completeness(matrix[kept])
+        # Of no latents that tell anything there is nothing to disentangle.
+        parts["top.disentanglement"] = disentanglement(matrix[kept]) if len(kept) else 0.0
+        parts["top.completeness"] = completeness(matrix[kept]) if len(kept) else 0.0
         parts["top.latents"] = float(len(kept))
         return Score(parts["top.disentanglement"], parts, {**settings, "kept": kept.tolist()})
 

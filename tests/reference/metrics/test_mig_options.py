@@ -185,5 +185,5 @@ def test_bad_options_are_refused(metric, message):
 
 
 def test_labels_keep_variants_apart():
-    assert MIG().label == "mig" and MIG(bins=10).label == "mig"
+    assert MIG().label == "mig" and MIG(bins=10).label == "mig-bins10"
     assert MIG(binning="mass", correction="permutation", blocks="joint").label == "mig-mass-permutation-blocks"
