@@ -10,9 +10,10 @@ import pytest
 
 from unweave.job import Result
 from unweave.report.figures import figure, svg
-from unweave.report.study import Told, study_page
+from unweave.report.study import Told, _noted, study_page
 from unweave.studies import STUDIES, Curves, Distributions, HeatMap, Scatter, Strips
 from unweave.studies.base import Row
+from unweave.studies.table import Cell, Table
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -127,3 +128,13 @@ def test_heat_maps_and_strips() -> None:
 def test_nothing_to_draw_is_no_error() -> None:
     for one in (Curves("c", {}), Scatter("s", {}), Distributions("d", {}), Curves("c", {"a": []})):
         assert parsed(svg(one)).tag == f"{SVG}svg"
+
+
+def test_a_note_of_a_whole_column_is_said_of_the_column() -> None:
+    def cell(row: str, column: str, note: str = "", printed: str = "1") -> Cell:
+        return Cell("dsprites", row, column, (), None, None, printed, 1.0, None, None, note)
+
+    cells = [cell("a", "Z", "per cent"), cell("b", "Z", "per cent"), cell("c", "Z", printed="")]
+    cells += [cell("a", "M", "of the text"), cell("b", "M")]
+    table = Table((), (), {(one.data, one.row, one.column): one for one in cells})
+    assert _noted(table) == {"per cent": "Z", "of the text": "a, M"}

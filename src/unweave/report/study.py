@@ -95,6 +95,25 @@ def _title(told: Told, table: Table) -> Html:
     return join(mark, tag("h1", study.title), tag("p", study.told(told.scale), class_="subtitle"), words, strip)
 
 
+def _noted(table: Table) -> dict[str, str]:
+    """Note -> of which cells it is: a column where all that is printed in it has the note, else row and column."""
+    printed: dict[str, set[str]] = {}
+    noted: dict[str, dict[str, set[str]]] = {}
+    for cell in table.cells.values():
+        if cell.printed:
+            printed.setdefault(cell.column, set()).add(cell.row)
+        if cell.note:
+            noted.setdefault(cell.note, {}).setdefault(cell.column, set()).add(cell.row)
+    found = {}
+    for note, columns in noted.items():
+        cells: list[str] = []
+        for column, rows in columns.items():
+            whole = len(rows) > 1 and rows >= printed.get(column, set())
+            cells += [column] if whole else [f"{row}, {column}" for row in sorted(rows)]
+        found[note] = "; ".join(cells)
+    return found
+
+
 def _table(told: Told, table: Table) -> Html:
     study = told.study
     pieces: list[object] = []
@@ -108,11 +127,7 @@ def _table(told: Told, table: Table) -> Html:
         f"of the difference; bold where it exceeds two. Empty where nothing can be said. {study.told(told.scale)}."
     )
     absent = [tag("li", tag("b", row), f": {why}") for row, why in study.absent.items()]
-    noted: dict[str, list[str]] = {}
-    for cell in table.cells.values():
-        if cell.note:
-            noted.setdefault(cell.note, []).append(f"{cell.row}, {cell.column}")
-    notes = [tag("li", tag("b", "; ".join(dict.fromkeys(cells))), f": {note}") for note, cells in noted.items()]
+    notes = [tag("li", tag("b", where), f": {note}") for note, where in _noted(table).items()]
     listed = tag("ul", *absent, *notes) if absent or notes else None
     return join(tag("p", words, class_="lede"), *pieces, tag("div", listed, class_="notes") if listed else None)
 

@@ -33,7 +33,8 @@ def machine() -> str:
     if cpuinfo.exists():
         lines = cpuinfo.read_text(encoding="ascii", errors="replace").splitlines()
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    text = f"{names[0] if names else platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    count = torch.get_num_threads()
+    text = f"{names[0] if names else platform.processor() or platform.machine()}, {count} thread{'s'[: count != 1]}"
     return f"{text}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else text
 
 
