@@ -119,17 +119,12 @@ def _unbroken() -> Iterator[None]:
 def _data_root(words: Sequence[str]) -> Iterator[None]:
     """``--data-root`` for what asks for files where nobody hands it on: rules that choose images by their labels."""
     from unweave.cli.options import value_of
+    from unweave.data.files import ROOT_VARIABLE
+    from unweave.store.environment import variables
 
-    given, before = value_of("data-root", words), os.environ.get("UNWEAVE_DATA")
-    if given:
-        os.environ["UNWEAVE_DATA"] = given
-    try:
+    given = value_of("data-root", words)
+    with variables({ROOT_VARIABLE: given} if given else {}):
         yield
-    finally:
-        if given and before is None:
-            del os.environ["UNWEAVE_DATA"]
-        elif given and before is not None:
-            os.environ["UNWEAVE_DATA"] = before
 
 
 def usage() -> str:

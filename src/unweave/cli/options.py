@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Sequence
+from contextlib import redirect_stderr
 from dataclasses import fields, is_dataclass
 from itertools import takewhile
 from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 from unweave.cli.console import one_line
 from unweave.names import nearest
+from unweave.store.environment import variables
 from unweave.types import UserError
 
 T = TypeVar("T")
 HELP = ("-h", "--help")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+WIDE = {"COLUMNS": "10000"}
+"""Lets messages be as long as they are: tyro breaks lines, and long words, at the width of the terminal."""
 OTHER = {"--runs": "--out"}
 """The folder of runs has two names: some verbs also write something else, and call that --out."""
 
@@ -45,7 +47,7 @@ def parse(kind: type[T], words: Sequence[str], verb: str, *, default: T | None =
     more = {} if default is None else {"default": default}
     said = io.StringIO()
     try:
-        with redirect_stderr(said), _wide(not asked_for_help):
+        with redirect_stderr(said), variables({} if asked_for_help else WIDE):
             return tyro.cli(kind, args=list(words), prog=f"unweave {verb}", config=config, **more)  # type: ignore[call-overload]
     except SystemExit as end:
         if not end.code:
@@ -116,18 +118,3 @@ def _gist(text: str) -> str:
 
 def _is_rule(line: str) -> bool:
     return not line.strip("-─━=—")
-
-
-@contextmanager
-def _wide(on: bool) -> Iterator[None]:
-    """Let messages be as long as they are: tyro breaks lines, and long words, at the width of the terminal."""
-    before = os.environ.get("COLUMNS")
-    if on:
-        os.environ["COLUMNS"] = "10000"
-    try:
-        yield
-    finally:
-        if on and before is None:
-            del os.environ["COLUMNS"]
-        elif on and before is not None:
-            os.environ["COLUMNS"] = before

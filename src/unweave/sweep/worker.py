@@ -14,6 +14,7 @@ from typing import Any
 
 from unweave.data.base import Dataset, Images
 from unweave.store import Held
+from unweave.store.environment import variables
 from unweave.sweep.units import Lost, Unit, work
 
 OFTEN = 0.5
@@ -27,16 +28,8 @@ SINGLE = dict.fromkeys(
 @contextmanager
 def single() -> Iterator[None]:
     """Processes that are started meanwhile find ``SINGLE`` in their environment."""
-    before = {name: os.environ.get(name) for name in SINGLE}
-    os.environ.update(SINGLE)
-    try:
+    with variables(SINGLE):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextmanager
