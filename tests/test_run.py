@@ -12,7 +12,7 @@ import torch
 
 from unweave import UserError, fit, load
 from unweave.engine import Experiment
-from unweave.kept import keep_scores
+from unweave.kept import keep_score
 from unweave.methods import BetaVAE, Method
 from unweave.metrics import MIG, MIGPosterior
 from unweave.networks import MLP
@@ -118,7 +118,7 @@ def test_processes_that_score_one_run_lose_nothing(tmp_path: Path) -> None:
     names = [f"m{n}" for n in range(24)]
 
     def keep(name: str) -> None:
-        keep_scores(folder, 3, {name: Score(1.0)}, {"seed": 0}, 10)
+        keep_score(folder, 3, name, Score(1.0), {"seed": 0}, 10)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(keep, names))

@@ -33,17 +33,14 @@ def apart(metrics: Sequence[Metric]) -> None:
         seen[one.label] = one
 
 
-def keep_scores(
-    folder: RunFolder, step: int, scores: Mapping[str, Score], how: Mapping[str, Any] | None, read: int
-) -> None:
-    """Add scores, how they were asked for and the number of images encoded for them to a run's folder; those of an
-    earlier step are dropped."""
+def keep_score(folder: RunFolder, step: int, label: str, score: Score, how: Mapping[str, Any], read: int) -> None:
+    """Add a score, how it was asked for and the number of images encoded for it to a run's folder; those of an earlier
+    step are dropped."""
     with folder.changing("scores"):
         before = folder.read("scores")
         kept = before.get("scores", {}) if before.get("step") == step else {}
-        for name, score in scores.items():
-            entry = {"value": score.value, "parts": dict(score.parts), "settings": _jsonable(score.settings)}
-            kept[name] = entry | {"at": now(), "asked": how, "read": read}
+        entry = {"value": score.value, "parts": dict(score.parts), "settings": _jsonable(score.settings)}
+        kept[label] = entry | {"at": now(), "asked": how, "read": read}
         folder.write("scores", {"step": step, "scores": kept})
 
 

@@ -17,7 +17,7 @@ from unweave.engine.place import check_precision, home, place
 from unweave.engine.step import build
 from unweave.engine.trace import recorded
 from unweave.engine.train import restore_model
-from unweave.kept import apart, asked, asked_limits, keep_scores, kept_limits, kept_scores
+from unweave.kept import apart, asked, asked_limits, keep_score, kept_limits, kept_scores
 from unweave.methods import Method
 from unweave.metrics import METRICS, Metric, applicable, ceiling, floor, quick
 from unweave.names import known
@@ -125,13 +125,14 @@ class Run:
         found: dict[str, Score] = {}
         for metric in applicable(chosen, codes) if metrics is None else chosen:
             told(metric.label)
-            one = {metric.label: metric(codes, seed=seed)}
-            found |= one
-            if space == 0:
-                self.scores |= one
-                # Kept at once, so that none is lost should a later one fail.
-                if self.folder is not None:
-                    keep_scores(self.folder, self.step, one, asked(metric, count, seed), len(codes.mean))
+            score = found[metric.label] = metric(codes, seed=seed)
+            if space:
+                continue
+            # Kept at once, so that none is lost should a later one fail.
+            self.scores[metric.label] = score
+            if self.folder is not None:
+                how = asked(metric, count, seed)
+                keep_score(self.folder, self.step, metric.label, score, how, len(codes.mean))
         return found
 
     def kept(self, metric: Metric, *, count: int | None = IMAGES, seed: int = 0) -> bool:
