@@ -120,6 +120,11 @@ def blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
     raise UserError(f"{path}: unknown kind of file; allowed are .npz, .hdf5 and .h5")
 
 
+def as_numpy_packs(info: zipfile.ZipInfo) -> bool:
+    """Whether a member of an archive is stored or deflated, and not encrypted: all that NumPy writes."""
+    return not info.flag_bits & 1 and info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
 def npz_blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
     """``blocks`` for a NumPy zip archive."""
     with one_line(path), zipfile.ZipFile(path) as archive:
@@ -128,7 +133,7 @@ def npz_blocks(path: Path, array: Array) -> Iterator[np.ndarray]:
         if held.count(name) != 1:
             raise UserError(f"{path}: {held.count(name)} arrays {array.key!r}, expected one; it holds {_some(held)}")
         info = archive.getinfo(name)
-        if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if not as_numpy_packs(info):
             raise UserError(
                 f"{path}: {array.key!r} is encrypted or packed in an unknown way; allowed are stored and deflated"
             )

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from unweave.data.files import DAMAGE, NO_HEADER
+from unweave.data.files import DAMAGE, NO_HEADER, as_numpy_packs
 from unweave.names import hint
 from unweave.types import Codes, UserError
 
@@ -131,7 +131,7 @@ def read_arrays(path: Path, keys: Mapping[str, str]) -> dict[str, Any]:
 def _member(path: Path, archive: zipfile.ZipFile, key: str) -> Any:
     """One array: what its header claims is checked before as many bytes, and no more, are unpacked."""
     info = archive.getinfo(f"{key}.npy")
-    if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if not as_numpy_packs(info):
         raise UserError(f"{path}: {key!r} is encrypted or packed in an unknown way; allowed are stored and deflated")
     with archive.open(info) as member:
         version = np.lib.format.read_magic(member)

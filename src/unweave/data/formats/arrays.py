@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unweave.data.files import BLOCK, Array, npz_blocks, one_line
+from unweave.data.files import BLOCK, Array, as_numpy_packs, npz_blocks, one_line
 from unweave.types import UserError
 
 SUFFIXES = (".npy", ".npz")
@@ -49,8 +49,7 @@ def claims(path: Path) -> list[Claim]:
         found = []
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                packed = info.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-                if info.filename.endswith(".npy") and packed and not info.flag_bits & 1:
+                if info.filename.endswith(".npy") and as_numpy_packs(info):
                     with archive.open(info) as member:
                         shape, dtype = _header(path, member)
                     found.append(Claim(info.filename.removesuffix(".npy"), shape, dtype, 0))
