@@ -97,13 +97,16 @@ class Deadly(Job):
     def cost(self) -> Cost:
         return Cost(0.01)
 
+    def die(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
     def run(self, out: Path, *, root: Path | None = None, device: str | None = None, told: Told = quiet) -> Result:
         def work(folder: Any) -> tuple[Values, Arrays]:
             note = folder.path / "deaths"
             deaths = len(note.read_text()) if note.exists() else 0
             if deaths < self.times:
                 note.write_text("x" * (deaths + 1))
-                os.kill(os.getpid(), signal.SIGKILL)
+                self.die()
             return {"process": os.getpid(), "deaths": deaths}, {}
 
         return once(self, out, work)
@@ -115,13 +118,5 @@ class Gone(Deadly):
 
     name: ClassVar[str] = "gone"
 
-    def run(self, out: Path, *, root: Path | None = None, device: str | None = None, told: Told = quiet) -> Result:
-        def work(folder: Any) -> tuple[Values, Arrays]:
-            note = folder.path / "deaths"
-            deaths = len(note.read_text()) if note.exists() else 0
-            if deaths < self.times:
-                note.write_text("x" * (deaths + 1))
-                raise Lost("the card no longer answers")
-            return {"deaths": deaths}, {}
-
-        return once(self, out, work)
+    def die(self) -> None:
+        raise Lost("the card no longer answers")

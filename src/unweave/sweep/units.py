@@ -90,9 +90,7 @@ def work(
         ended = tuple(one for one in unit if one.key not in left)
         before, own = seconds(ended), seconds((*ended, job)) - seconds(ended)
 
-        def tell(share: float, line: str, before: float = before, own: float = own) -> None:
-            told((before + share * own) / total if total else share, line)
-
+        tell = _part(told, before, own, total)
         del left[job.key]
         try:
             if isinstance(job, Training):
@@ -114,12 +112,16 @@ def _halves(
     middle, total = (len(unit) + 1) // 2, seconds(unit)
     told(0.0, f"{len(unit)} models at once do not fit into the memory of {device}: {middle} at a time")
     for part, before in ((unit[:middle], 0.0), (unit[middle:], seconds(unit[:middle]))):
-        own = seconds(part)
+        yield from work(part, out, root, device, _part(told, before, seconds(part), total), opened)
 
-        def tell(share: float, line: str, before: float = before, own: float = own) -> None:
-            told((before + share * own) / total if total else share, line)
 
-        yield from work(part, out, root, device, tell, opened)
+def _part(told: Told, before: float, own: float, total: float) -> Told:
+    """Tells of a part of a unit, ``own`` of ``total`` seconds after those ``before``, as of the whole."""
+
+    def tell(share: float, line: str) -> None:
+        told((before + share * own) / total if total else share, line)
+
+    return tell
 
 
 class Lost(UserError):
