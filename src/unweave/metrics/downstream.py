@@ -73,11 +73,8 @@ class Downstream(Metric):
     @property
     def label(self) -> str:
         """``downstream`` for the linear classifier, else with the classifier behind it; then other sizes."""
-        words: list[str] = [] if self.classifier == "linear" else [self.classifier]
-        if self.classifier == "linear" and self.strength is None:
-            words = ["chosen"]
-        elif self.classifier == "linear":
-            words = self.words("strength")
+        words: list[str] = ["chosen"] if self.strength is None else self.words("strength")
+        words = words if self.classifier == "linear" else [self.classifier]
         return "-".join([self.name, *words, *self.words("sizes", "fractions")])
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
