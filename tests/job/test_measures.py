@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from unweave.data import Triangle
+from unweave.engine import Experiment
 from unweave.job import HeldOutELBO, Scores
+from unweave.metrics import MIG
 from unweave.networks import MLP
 from unweave.run import Run, fit
 from unweave.types import UserError
@@ -66,3 +68,10 @@ def test_other_images_can_be_named() -> None:
 def test_scores_refuse_what_is_no_metric() -> None:
     with pytest.raises(UserError, match="unknown metric 'mgi' — did you mean 'mig'"):
         Scores(("mgi",))
+
+
+def test_two_metrics_of_one_label_are_refused_before_training() -> None:
+    one = Experiment("vae", "triangle").complete()
+    Scores((MIG(), MIG(bins=5))).check(one)
+    with pytest.raises(UserError, match=r"are both kept as 'mig'"):
+        Scores((MIG(), MIG(images=100))).check(one)

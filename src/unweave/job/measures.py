@@ -11,6 +11,7 @@ from unweave.data import Dataset, HeldOut, Split
 from unweave.engine import Complete, encode
 from unweave.engine.place import home
 from unweave.job.base import Arrays, Measure, Values
+from unweave.kept import apart
 from unweave.metrics import METRICS, Metric
 from unweave.names import known
 from unweave.run import Run
@@ -45,7 +46,8 @@ class Scores(Measure):
         return ", ".join(one.label for one in self.metrics if isinstance(one, Metric)) or "scores"
 
     def check(self, experiment: Complete) -> None:
-        """Raises UserError for settings of a metric that it cannot be computed with."""
+        """Raises UserError for settings of a metric that it cannot be computed with, and for two of one label."""
+        apart([one for one in self.metrics if isinstance(one, Metric)])
         for one in self.metrics:
             if isinstance(one, Metric):
                 one.check()
