@@ -57,5 +57,5 @@ def test_standing(tmp_path: Path) -> None:
     assert standing(study, tmp_path).words == "paper"
     table = STUDIES["devae-table1"]()
     (tmp_path / "devae-table1-small.csv").write_text(table_csv(table, "small", ROWS, [], ""), encoding="utf-8")
-    found = standing(table, tmp_path, tmp_path)
+    found = standing(table, tmp_path, [tmp_path / "nowhere", tmp_path])
     assert found.words == "small, 3 of 14 jobs" and table.table(found.results).printed == 32

@@ -33,7 +33,7 @@ class Options:
     Args:
         what: methods, metrics, data, networks or studies.
         out: folder of run folders, in which studies are looked for.
-        results: folder of the CSVs of studies, such as results in the repository; none when None.
+        results: folder of the CSVs of studies; when None those in the folder of runs and in ./results, if there.
         json: print one JSON document, with every setting and its default.
     """
 
@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     """Print one of the lists."""
     options = parse(Options, argv, "list")
     lists = {"methods": methods, "metrics": metrics, "data": lambda: data(None), "networks": networks}
-    lists["studies"] = lambda: studies(options.out, options.results)
+    lists["studies"] = lambda: studies(options.out, _folders(options))
     if not options.what:
         raise UserError(f"no list named; allowed: {', '.join(lists)}")
     full = lists[known(options.what, lists, "list")]()
@@ -119,7 +119,7 @@ def networks() -> list[dict[str, Any]]:
     return [*rows, {"name": "mlp", "encoder": "dense, widths of --hidden (1200 1200)", "decoder": "the same backwards"}]
 
 
-def studies(out: Path, results: Path | None) -> list[dict[str, Any]]:
+def studies(out: Path, results: Sequence[Path]) -> list[dict[str, Any]]:
     """One row a study: how far it has come, what small and paper cost, and how many printed cells agree."""
     rows: list[dict[str, Any]] = []
     for name, kind in STUDIES.items():
@@ -144,6 +144,11 @@ def studies(out: Path, results: Path | None) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _folders(options: Options) -> list[Path]:
+    """Where a study may have left its CSV."""
+    return [options.out / "studies", Path("results")] if options.results is None else [options.results]
 
 
 def _first(what: Any) -> str:

@@ -49,7 +49,7 @@ def kept(entries: Iterable[Entry], out: Path) -> list[Row]:
 
 
 def standing(
-    study: Study, out: Path, results: Path | None = None, entries: Mapping[str, Sequence[Entry]] | None = None
+    study: Study, out: Path, results: Iterable[Path] = (), entries: Mapping[str, Sequence[Entry]] | None = None
 ) -> Standing:
     """The scale at which a study has results: in a folder of runs, or in a CSV that was kept of it.
 
@@ -58,7 +58,7 @@ def standing(
     Args:
         study: the study.
         out: folder of run folders.
-        results: folder of CSVs.
+        results: folders of CSVs.
         entries: scale -> the jobs of the study, where they are at hand.
     """
     best = Standing("", 0, 0)
@@ -66,9 +66,8 @@ def standing(
         jobs = study.jobs(scale) if entries is None else entries[scale]
         total = len({job.key for _, job in jobs})
         rows = kept(jobs, out) if out.is_dir() else []
-        path = None if results is None else results / f"{study.name}-{scale}.csv"
-        if path is not None and path.is_file():
-            stored = read(path)
+        files = [folder / f"{study.name}-{scale}.csv" for folder in results]
+        for stored in [read(file) for file in files if file.is_file()]:
             # What was kept by an older version of the numbers has other keys and still is a result.
             rows = stored if len(stored) > len(rows) else rows
         done = min(len({result.key for _, result in rows}), total)
