@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
 
 from unweave.analysis.complexity import complexity
 from unweave.engine import Complete
@@ -73,8 +72,8 @@ class _Same:
 def _size(same: _Same) -> tuple[int, int]:
     """MACs of one image and number of parameters of the network."""
     full = same.experiment
-    # Only shapes are counted: with tensors that have nothing else no weight is drawn and nothing multiplied.
-    with FakeTensorMode(), torch.random.fork_rng(devices=[]):
+    # Only shapes are counted: tensors of this device have nothing else, so no weight is drawn and nothing multiplied.
+    with torch.device("meta"):
         model = full.method.network(full.spec, full.latents, full.network)
         found = complexity(model, full.data.shape)
     macs = found.encode_macs + model.spaces * (found.macs - found.encode_macs) + found.critic_parameters

@@ -24,7 +24,8 @@ class Trunk(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.channels_last:
             x = told_channels_last(x)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+        # Tensors of shapes alone have no autocast of their own.
+        with torch.autocast("cpu" if x.is_meta else x.device.type, torch.bfloat16, enabled=self.bf16):
             y = self.layers(x)
         if self.channels_last and y.requires_grad:
             y.register_hook(told_channels_last)

@@ -64,12 +64,14 @@ def standing(
     best = Standing("", 0, 0)
     for scale in SCALES:
         jobs = study.jobs(scale) if entries is None else entries[scale]
-        total = len({job.key for _, job in jobs})
         rows = kept(jobs, out) if out.is_dir() else []
         files = [folder / f"{study.name}-{scale}.csv" for folder in results]
         for stored in [read(file) for file in files if file.is_file()]:
             # What was kept by an older version of the numbers has other keys and still is a result.
             rows = stored if len(stored) > len(rows) else rows
+        if not rows:
+            continue
+        total = len({job.key for _, job in jobs})
         done = min(len({result.key for _, result in rows}), total)
         if done and (done == total or done * max(best.total, 1) > best.done * total):
             best = Standing(scale, done, total, tuple(rows))
