@@ -217,9 +217,10 @@ def fitted(data: Dataset) -> Dataset:
         return data
     folder, plain = data, Folder(data.path)
     names = pictures(folder.path).names
-    step = max(1, len(names) // SEEN)
+    count = min(SEEN, len(names))
+    looked = [names[k * len(names) // count] for k in range(count)]
     sides, coloured = [], False
-    for name in names[::step][:SEEN]:
+    for name in looked:
         try:
             sides.append(min(size_of(folder.path / name)))
             if not coloured and not folder.grey:

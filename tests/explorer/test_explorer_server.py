@@ -221,6 +221,9 @@ def test_another_sites_page_may_not_ask(server: Server, exhibits: list[Exhibit])
     found = visitor.ask("POST", "/name?run=0", body, Origin="http://evil.example", Content_Type="application/json")
     assert found.status == 403
     found.read()
+    found = visitor.ask("POST", "/name?run=0", body, Origin="http://[", Content_Type="application/json")
+    assert found.status == 403
+    found.read()
     assert exhibits[0].names() == {}
     own = f"http://127.0.0.1:{server.server_port}"
     found = visitor.ask("POST", "/name?run=0", body, Origin=own, Content_Type="application/json")
@@ -262,3 +265,19 @@ def test_a_port_that_is_taken_is_told(server: Server, app: App) -> None:
     for port in (server.server_port, 99999):
         with pytest.raises(UserError, match=f"port {port}"):
             Server(app, "127.0.0.1", port)
+
+
+def test_a_question_that_brings_something_along_is_the_last_of_its_connection(server: Server) -> None:
+    visitor = Visitor(server)
+    found = visitor.ask("GET", "/about", b"GET /about HTTP/1.1\r\n\r\n")
+    assert found.status == 200 and found.getheader("Connection") == "close"
+    visitor.close()
+
+
+def test_a_length_of_thousands_of_digits_is_answered(server: Server) -> None:
+    visitor = Visitor(server)
+    visitor.connection.putrequest("POST", "/decode?run=0")
+    visitor.connection.putheader("Content-Length", "9" * 5000)
+    visitor.connection.endheaders()
+    assert visitor.connection.getresponse().status == 400
+    visitor.close()

@@ -49,3 +49,10 @@ def test_a_group_is_untouched_until_its_stage() -> None:
     for name, value in first.items():
         assert torch.equal(value, last[name]) is name.startswith("encoders.1"), name
     assert not bool(last["encoders.1.head.weight"].any())
+
+
+@pytest.mark.parametrize("scaling", ["lr", "freeze_dit"])
+def test_a_single_group_trains(scaling: str) -> None:
+    method = unweave.DEFT(betas=(3.0,), stage_steps=STAGE, scaling=scaling)
+    run = unweave.fit(method, "triangle", latents=3, steps=2, batch=8, network=unweave.MLP((8,)))
+    assert run.step == 2 and run.failure is None

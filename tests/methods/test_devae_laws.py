@@ -170,3 +170,8 @@ def test_what_is_decoded_from_a_linear_space_hangs_together_as_in_training() -> 
     assert torch.allclose(q.mean, net.encode(x).mean @ net.matrix[0].mT)
     assert not torch.allclose(q.sample(noise), wanted)
     assert torch.equal(net.sample(x, net.encode(x), noise), net.encode(x).sample(noise))
+
+
+def test_pressures_that_fall_are_told_of() -> None:
+    with pytest.warns(UserWarning, match="fall: the first space, which is scored, is not the widest"):
+        DeVAE((40.0, 1.0)).check(SPEC, LATENTS)

@@ -36,6 +36,7 @@ WRONG = [
     (ControlVAE(c_start=-1.0), "c_start = -1.0"),
     (ControlVAE(c_start=20.0), "c_max = 18.0; allowed: at least c_start = 20.0"),
     (ControlVAE(c_max=NAN), "c_max = nan"),
+    (ControlVAE(c_step=0.0), "c_step = 0; allowed: above 0"),
     (ControlVAE(c_step=-0.1), "c_step = -0.1"),
     (ControlVAE(c_every=0), "c_every = 0"),
     (ControlVAE(ki=0.001), "ki = 0.001; allowed: 0 or less"),

@@ -16,6 +16,7 @@ WRONG = [
     (RecurD(modules=-1), "modules = -1; allowed: 0, 1, 2"),
     (RecurD(encoders=(4, 4)), "encoders = (4, 4) with modules = 1; allowed: one a module"),
     (RecurD(modules=0, encoders=(4,)), "encoders = (4,) with modules = 0"),
+    (RecurD(modules=2, encoders=(2, 1), k=1), "encoders = (2, 1); allowed: 2 or more from the second module on"),
     (RecurD(encoders=(0,)), "encoders = (0,); allowed: numbers of 1 or more"),
     (RecurD(k=0), "k = 0; allowed: numbers of 1 or more"),
     (RecurD(k=5), "k = 5 of 4 groups; allowed: 1 to 4"),

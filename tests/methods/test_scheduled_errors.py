@@ -29,6 +29,7 @@ WRONG = [
     (CascadeVAEC(reset_optimizer=True), "stages = None with reset_optimizer = True and 6 latents; allowed there: 6"),
     (CascadeVAEC(reset_optimizer=True, stages=10), "allowed there: 6"),
     (DynamicVAE(variant="cvpr2022"), "did you mean 'cvpr22'?"),
+    (DynamicVAE(variant="cvpr22", beta_start=0.05), "beta_start = 0.05; allowed: at least beta_min"),
     (DynamicVAE(antiwindup="backs"), "did you mean 'back'?"),
     (DynamicVAE(antiwindup="author"), "goes only with variant = 'cvpr22'"),
     (DynamicVAE(ki=-0.005), "ki = -0.005; allowed with variant = 'erow': 0 or more"),

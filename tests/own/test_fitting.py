@@ -15,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from unweave import own
+from unweave import auto, own
 from unweave.cli import main
+from unweave.data import Folder
 from unweave.own import Asked, begin
 from unweave.own.budget import MOST_MODELS, budget
 from unweave.run import load
@@ -226,3 +228,12 @@ def test_the_pages_command_makes_it_again(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_part_of_a_folder_is_made_to_fit_too(tmp_path: Path) -> None:
     sprites(tmp_path / "photos", 60, side=16)
     assert own.looked_at(f"{tmp_path}/photos:train").shape == (1, 16, 16)
+
+
+def test_colours_are_looked_for_in_the_whole_folder(tmp_path: Path) -> None:
+    place = tmp_path / "photos"
+    place.mkdir()
+    for k in range(127):
+        Image.new("RGB", (8, 8), "gray" if k < 64 else "red").save(place / f"{k:03}.png")
+    found = auto.fitted(Folder(place))
+    assert isinstance(found, Folder) and not found.grey

@@ -59,3 +59,21 @@ def test_standing(tmp_path: Path) -> None:
     (tmp_path / "devae-table1-small.csv").write_text(table_csv(table, "small", ROWS, [], ""), encoding="utf-8")
     found = standing(table, tmp_path, [tmp_path / "nowhere", tmp_path])
     assert found.words == "small, 3 of 14 jobs" and table.table(found.results).printed == 32
+
+
+def test_a_damaged_csv_is_named_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "deft-fig8-smoke.csv").write_text("study,scale\ndeft-fig8,smo", encoding="utf-8")
+    assert standing(STUDIES["deft-fig8"](), tmp_path / "no", [tmp_path]).words == (
+        "never run; deft-fig8-smoke.csv is damaged"
+    )
+
+
+def test_a_table_that_needs_arrays_comes_from_a_csv_too(tmp_path: Path) -> None:
+    study = STUDIES["recurd-table10"]()
+    values = {"macs": 2e6, "macs.critics": 1e6, "parameters": 5.0, "parameters.critics": 2.0}
+    rows: list[Row] = [
+        ({"data": "celeba", "row": row, "seed": 0}, Result(row, values, {}, "", 1.0)) for row in ("β-VAE", "RecurD 2")
+    ]
+    path = tmp_path / "recurd-table10-small.csv"
+    path.write_text(table_csv(study, "small", rows, [], ""), encoding="utf-8")
+    assert ("celeba", "RecurD 2 without critics") in study.table(standing(study, tmp_path, [tmp_path]).results).lines

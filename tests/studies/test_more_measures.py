@@ -220,6 +220,11 @@ def test_omniscient_region_and_trajectory() -> None:
     assert list(best_of) == [1.0, 0.25, 1.0]
     (_, line) = curves.lines["β-TCVAE"][0]  # type: ignore[union-attr]
     assert list(line) == [0.25] * 3
+    # Where a pressure lacks some capacities, its line has no point there.
+    more = [({**own, "c": c, "beta": 1.0}, r) for own, r in grid if own["c"] == 50 for c in (50, 200, 400)]
+    curves, _ = STUDIES["stcvae-fig2"]().figures([*grid, *more])
+    assert list(curves.lines["β = 1"][0][0]) == [0.0, 2.0, 3.0]  # type: ignore[union-attr]
+    assert list(curves.lines["β = 4"][0][0]) == [0.0, 1.0, 2.0]  # type: ignore[union-attr]
 
 
 def test_multiplications_of_a_capacity_are_those_of_its_network() -> None:

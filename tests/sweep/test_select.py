@@ -205,6 +205,10 @@ def test_udr_of_seeds_is_kept_with_the_runs(tmp_path: Path, monkeypatch: pytest.
     assert all(len([r for r in RunFolder(o.folder).rows() if r.get("measure") == "udr"]) == 1 for o in three)
     with pytest.raises(UserError, match="two finished runs of one setting"):
         score_udr(three[:1])
+    # Runs that cannot be opened here, as of a method of one's own, take nothing from the others.
+    for one in three:
+        (Path(one.folder) / "experiment.json").unlink()
+    assert set(score_udr(found, images=50)) == set(scores) - {one.head["key"] for one in three}
 
 
 @pytest.mark.parametrize(

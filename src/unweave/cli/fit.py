@@ -81,7 +81,7 @@ def run(argv: Sequence[str]) -> int:
         check_form(options.codes)
     console = Console(options.json)
     data = looked_at(options.folder)
-    out = options.out or Path(re.sub(r"[^\w.-]+", "-", short(data)) + "-unweave")
+    out = options.out or Path((re.sub(r"[^\w.-]+", "-", short(data)).strip("-") or "pictures") + "-unweave")
     asked = Asked(
         options.folder,
         options.method,
@@ -173,7 +173,10 @@ def following(chosen: Chosen, folder: bool) -> str:
     """Three commands to go on with."""
     model = shlex.quote(str(chosen.model))
     page = chosen.page.absolute().as_uri()
-    more = shlex.quote(str(chosen.run.data.path)) if folder and isinstance(chosen.run.data, Folder) else "FOLDER"
+    data = chosen.run.data
+    more = "FOLDER"
+    if folder and isinstance(data, Folder):
+        more = shlex.quote(f"{data.path}{':skip-broken' if data.skip_broken else ''}")
     lines = [
         "three things to do next:",
         f"  open the page        {shlex.quote(sys.executable)} -m webbrowser {shlex.quote(page)}",

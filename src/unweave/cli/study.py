@@ -86,13 +86,13 @@ def run(argv: Sequence[str]) -> int:
         console.say(text_table([{k: v for k, v in row.items() if k != "key"} for row in plan]))
         console.result({"study": study.name, "scale": options.scale, "jobs": plan, "seconds": cost.seconds})
         return 0
-    failed = []
 
     def told(standing: Standing) -> None:
         left = "" if standing.left is None else f", {clock(standing.left)} left"
         at = standing.lines[0] if standing.lines else ""
         console.progress(lambda: f"{standing.done} of {standing.total} jobs{left}  {at}")
 
+    broken: dict[str, str] = {}
     missing = [job for key, job in jobs.items() if key not in there]
     for result in perform(
         missing,
@@ -104,9 +104,13 @@ def run(argv: Sequence[str]) -> int:
         told=told,
     ):
         if result.failed:
-            failed.append((jobs[result.key].title, result.failed))
-            console.say(f"{jobs[result.key].title}: {result.failed}")
+            broken[result.key] = result.failed
     results = kept(entries, options.out)
+    # What failed when it was done before is a failure still.
+    broken |= {result.key: result.failed for _, result in results if result.failed}
+    failed = [(jobs[key].title, why) for key, why in broken.items()]
+    for title, why in failed:
+        console.say(f"{title}: {why}")
     command = shlex.join(["unweave", "study", *argv])
     target.mkdir(parents=True, exist_ok=True)
     page, sheet = target / f"{study.name}-{options.scale}.html", target / f"{study.name}-{options.scale}.csv"

@@ -111,6 +111,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a question."""
+        # What follows a question that should bring nothing along would be taken for the next one.
+        brought = self.headers.get("Content-Length", "0") != "0" or self.headers.get("Transfer-Encoding")
+        self.close_connection = self.close_connection or bool(brought)
         self._answer("GET", b"")
 
     def do_POST(self) -> None:
@@ -118,6 +121,8 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or self.headers.get("Transfer-Encoding"):
             self._refuse(411, "the length of what is sent must be told")
+        elif len(length) > 18:
+            self._refuse(400, "the length of what is sent cannot be read")
         elif int(length) > BODY:
             self._refuse(413, f"the upload has {int(length) / 1e6:.0f} MB; allowed: {BODY >> 20} MiB")
         else:
@@ -131,7 +136,11 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.welcomes(host):
             self._refuse(421, "this server answers to its own address only")
             return
-        if origin is not None and urlsplit(origin).netloc != host:
+        try:
+            foreign = origin is not None and urlsplit(origin).netloc != host
+        except ValueError:
+            foreign = True
+        if foreign:
             self._refuse(403, "another site's page may not ask")
             return
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ PIXELS = 40_000_000
 """Pixels of a picture: what a telephone's camera makes, and no more."""
 PREVIEWED = "MPO"
 """A JPEG as many cameras write it: after the picture come smaller copies of it."""
+_alone = Lock()
 ALLOWED = "allowed: one picture (PNG, JPEG, WebP, TIFF, GIF or BMP)"
 
 
@@ -49,7 +51,8 @@ def picture_of(data: bytes, shape: tuple[int, int, int], fit: str = "crop") -> N
         raise UserError(f"the upload has {len(data) / 1e6:.0f} MB; allowed: {LARGEST >> 20} MiB")
     channels, height, width = shape
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+        # Unpacked pictures are large: one at a time, whoever asks.
+        with _alone, warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > PIXELS:
                 size = f"{picture.width:,} × {picture.height:,} pixels"
                 raise UserError(f"the picture has {size}; allowed: {PIXELS // 1_000_000} million in all; shrink it")

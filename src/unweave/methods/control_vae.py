@@ -85,6 +85,10 @@ class ControlVAE(Method):
         one_of(self, "antiwindup", ("back", "author"))
         if self.c_max < self.c_start:
             raise UserError(f"control-vae: c_max = {self.c_max}; allowed: at least c_start = {self.c_start}")
+        if not self.c_step and self.c_max > self.c_start:
+            raise UserError(
+                f"control-vae: c_step = 0; allowed: above 0, for C to rise from {self.c_start} to {self.c_max}"
+            )
         if not -math.inf < self.ki <= 0:
             raise UserError(f"control-vae: ki = {self.ki}; allowed: 0 or less, so that too much KL raises the pressure")
 

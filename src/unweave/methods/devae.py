@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, cast
 
 import torch
@@ -82,6 +84,8 @@ class DeVAE(Method):
             raise UserError(f"devae: betas = {self.betas!r}; allowed: a tuple, one pressure a space, as (1, 40)")
         at_least(self, 0, "betas")
         at_least(self, 1e-12, "scale")
+        if any(later < earlier for earlier, later in pairwise(self.betas)):
+            warnings.warn(f"devae: betas = {self.betas} fall: the first space, which is scored, is not the widest")
         one_of(self, "hierarchy", ("dit", "linear", "none"))
         one_of(self, "space_code", ("embedding", "onehot"))
         one_of(self, "aggregation", ("sum", "random"))

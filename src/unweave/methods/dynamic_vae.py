@@ -139,6 +139,11 @@ class DynamicVAE(Method):
         if not (0 <= ki < math.inf if erow else -math.inf < ki <= 0):
             side = "0 or more" if erow else "0 or less"
             raise UserError(f"dynamic-vae: ki = {ki}; allowed with variant = {self.variant!r}: {side}")
+        if self.number("beta_start") < self.number("beta_min"):
+            raise UserError(
+                f"dynamic-vae: beta_start = {self.number('beta_start')}; allowed: at least beta_min = "
+                f"{self.number('beta_min')}"
+            )
         if not 0 < self.smoothing <= 1:
             raise UserError(f"dynamic-vae: smoothing = {self.smoothing}; allowed: above 0, up to 1")
         if self.c_steps < self.c_every:

@@ -178,6 +178,11 @@ class RecurD(Method):
             raise UserError(f"recurd: modules = {self.modules}; allowed: 0, 1, 2")
         if self.encoders is not None and len(self.encoders) != self.modules:
             raise UserError(f"recurd: encoders = {self.encoders} with modules = {self.modules}; allowed: one a module")
+        if min(self.groups[1:], default=2) < 2:
+            raise UserError(
+                f"recurd: encoders = {self.groups}; allowed: 2 or more from the second module on, whose outputs are to "
+                "be independent of each other"
+            )
         if latents % self.size or latents // self.size < 2:
             raise UserError(
                 f"recurd: {latents} latents in parts of {self.size}; allowed: two or more parts, none of them smaller"

@@ -47,6 +47,7 @@ class GroupedVAE(Model):
         self.likelihood = likelihood
         size = latents // groups
         self.size = size
+        self.shared = shared
         self.encoders = nn.ModuleList(
             encoder.encoder(shape, 2 * (latents if shared else size)) for _ in range(1 if shared else groups)
         )
@@ -90,11 +91,10 @@ class GroupedVAE(Model):
 
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         names = [name for name, _ in self.named_parameters()]
-        many = len(self.encoders) > 1
-        found = {
-            f"encoder {place}" if many else "encoder": tuple(n for n in names if n.startswith(f"encoders.{place}."))
-            for place in range(len(self.encoders))
-        }
+        found = {}
+        for place in range(len(self.encoders)):
+            name = "encoder" if self.shared else f"encoder {place}"
+            found[name] = tuple(n for n in names if n.startswith(f"encoders.{place}."))
         return {**found, "decoder": submodules(self, "decoder", "w_mean", "w_logvar")}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields
@@ -139,7 +140,9 @@ def again(experiment: Complete) -> str:
     body = experiment.network
     if rate != plain or not _named(experiment.data) or not (body is None or _typed(body)):
         settings = ", ".join(f"{one.name}={getattr(experiment, one.name)!r}" for one in fields(experiment)[2:])
-        return f"from unweave import *\nfit(Experiment({method!r}, {experiment.data!r}, {settings}), out='runs')"
+        # A path says its class; the line is to run on other systems too.
+        whole = re.sub(r"\b(Posix|Windows)Path\(", "Path(", f"{method!r}, {experiment.data!r}, {settings}")
+        return f"from pathlib import Path\nfrom unweave import *\n\nfit(Experiment({whole}), out='runs')"
     typed = ["unweave", "train", method.name, "--data", experiment.data.name]
     for one in fields(method):
         typed += _option(one.name, getattr(method, one.name), one.default)

@@ -28,13 +28,15 @@ class Standing(NamedTuple):
     total: int
     """Its jobs."""
     results: tuple[Row, ...] = ()
+    damaged: tuple[str, ...] = ()
+    """CSVs that cannot be read."""
 
     @property
     def words(self) -> str:
         """Such as ``small`` or ``small, 5 of 14 jobs``."""
-        if not self.scale:
-            return "never run"
-        return self.scale if self.done >= self.total else f"{self.scale}, {self.done} of {self.total} jobs"
+        told = self.scale or "never run"
+        told += f", {self.done} of {self.total} jobs" if self.done < self.total else ""
+        return "; ".join([told, *(f"{name} is damaged" for name in self.damaged)])
 
 
 def kept(entries: Iterable[Entry], out: Path) -> list[Row]:
@@ -62,11 +64,16 @@ def standing(
         entries: scale -> the jobs of the study, where they are at hand.
     """
     best = Standing("", 0, 0)
+    damaged: list[str] = []
     for scale in SCALES:
         jobs = study.jobs(scale) if entries is None else entries[scale]
         rows = kept(jobs, out) if out.is_dir() else []
-        files = [folder / f"{study.name}-{scale}.csv" for folder in results]
-        for stored in [read(file) for file in files if file.is_file()]:
+        for file in [folder / f"{study.name}-{scale}.csv" for folder in results]:
+            try:
+                stored = read(file) if file.is_file() else []
+            except UserError:
+                damaged.append(file.name)
+                continue
             # What was kept by an older version of the numbers has other keys and still is a result.
             rows = stored if len(stored) > len(rows) else rows
         if not rows:
@@ -75,7 +82,7 @@ def standing(
         done = min(len({result.key for _, result in rows}), total)
         if done and (done == total or done * max(best.total, 1) > best.done * total):
             best = Standing(scale, done, total, tuple(rows))
-    return best
+    return best._replace(damaged=tuple(damaged))
 
 
 def table_csv(study: Study, scale: str, results: Sequence[Row], entries: Sequence[Entry], command: str) -> str:

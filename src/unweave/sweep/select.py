@@ -260,15 +260,21 @@ def score_udr(
     if not alike:
         raise UserError("udr compares runs that differ in their seeds only; allowed: two finished runs of one setting")
     found: dict[str, float] = {}
+    refused: list[str] = []
     for members in alike:
         keys = sorted(str(one.head["key"]) for one in members)
         asked = digest({"udr": keys, "images": images, "similarity": similarity})
         kept = {str(one.head["key"]): _kept(RunFolder(one.folder), asked) for one in members}
         if any(value is None for value in kept.values()):
             codes = []
-            for one in members:
-                told(str(one.head["key"]))
-                codes.append(load(one.folder, root=root).codes(images))
+            try:
+                for one in members:
+                    told(str(one.head["key"]))
+                    codes.append(load(one.folder, root=root).codes(images))
+            except UserError as why:
+                # Runs of a method that is not known here say nothing against the others.
+                refused.append(str(why))
+                continue
             scores = udr(codes, similarity, images=images).scores.tolist()
             for one, score in zip(members, scores, strict=True):
                 folder = RunFolder(one.folder)
@@ -283,6 +289,8 @@ def score_udr(
                     folder.append(row)
                 kept[str(one.head["key"])] = score
         found |= {key: value for key, value in kept.items() if value is not None}
+    if refused and not found:
+        raise UserError(refused[0])
     return found
 
 

@@ -95,11 +95,14 @@ def beside_target(results: Iterable[Row]) -> list[Row]:
         values = dict(result.values)
         if target is not None:
             values["macs.ratio"] = values["macs"] / target.values["macs"]
-            reached = time_to_reach(
-                result.arrays["progress"][0].tolist(),
-                result.arrays["progress"][1].tolist(),
-                float(target.arrays["progress"][1][-1]),
-                values.get("step.seconds"),
+            # A CSV that was kept has no arrays, so nothing of the way there.
+            progress, goal = result.arrays.get("progress"), target.arrays.get("progress")
+            reached = (
+                None
+                if progress is None or goal is None
+                else time_to_reach(
+                    progress[0].tolist(), progress[1].tolist(), float(goal[1][-1]), values.get("step.seconds")
+                )
             )
             if reached is not None and reached.seconds is not None:
                 values["reach.seconds"] = reached.seconds

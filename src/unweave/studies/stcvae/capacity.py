@@ -55,7 +55,6 @@ class StcVAEFig2(Study):
         for (data,), each in grouped([one for one in results if "c" in one[0]], "data").items():
             lines: dict[str, list[tuple[list[float], list[float]]]] = {}
             widths = sorted({int(labels["c"]) for labels, _ in each})
-            places = [float(place) for place in range(len(widths))]
             for (beta,), models in grouped(each, "beta").items():
                 if len({labels["c"] for labels, _ in models}) < 3:
                     continue
@@ -66,6 +65,7 @@ class StcVAEFig2(Study):
                         if np.isfinite(result.values["elbo"])
                     ]
                 )
+                places = [float(widths.index(int(width))) for width in best.capacities]
                 lines[f"β = {beta:g}"] = [(places, best.coefficients.tolist())]
                 lines[f"β = {beta:g}, parabola"] = [(places, best.curve.tolist())]
                 lines["β-TCVAE"] = [(places, [best.reference] * len(places))]
