@@ -87,6 +87,7 @@ recurd-table9 | shapes3d | Linear | MIG | 0.2539 |
 recurd-table10 | shapes3d | FactorVAE | Params (M) | 4.779 |
 recurd-table10 | shapes3d | RecurD 2 | Con. time (s) | 23.3197 |
 recurd-table10 | celeba | RecurD 1 | Eva. time (s) | 0.01065 |
+recurd-table10 | celeba | FactorVAE | Con. time (s) | 48.9939 |
 recurd-table10 | celeba | RecurD 2 without critics | MACs (G) | 2.960 |
 recurd-table10 | celeba | RecurD 2, shared critics | Params (M) | 1.325 |
 stcvae-fig2 | all | β-TCVAE | mean grouping coefficient | 0.178 |
@@ -146,7 +147,7 @@ def test_a_file_of_published_numbers_parses(study: str) -> None:
         ("recurd-table7", 27),
         ("recurd-table8", 4),
         ("recurd-table9", 8),
-        ("recurd-table10", 34),
+        ("recurd-table10", 38),
     ],
 )
 def test_no_cell_of_a_table_is_missing(study: str, cells: int) -> None:

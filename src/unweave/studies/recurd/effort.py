@@ -31,6 +31,7 @@ ROWS: Mapping[str, Mapping[str, Method]] = {
         "RecurD 2": RecurD(modules=2, shared=False),
         "RecurD 2, shared critics": RecurD(modules=2),
         TARGET: BetaVAE(beta=4.0),
+        "FactorVAE": FactorVAE(gamma=6.4),
     },
 }
 
