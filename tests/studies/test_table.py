@@ -115,3 +115,11 @@ def test_a_stand_in_is_shown_and_not_compared() -> None:
     table = tabulate([MIG], [*row("a", [0.1, 0.2]), *row("b", [0.3, 0.4])], both, repeats=5, apart=["d"])
     assert table.printed == 2 and not table.compared and not table.orderings(5)
     assert table.cells["d", "a", "MIG"].ours == pytest.approx(0.15)
+
+
+def test_models_that_diverged_are_in_the_failure_rate() -> None:
+    rate = Column("failure rate (%)", ("mig",), "lower", pooled="failures")
+    gone = [({"data": "d", "row": "a", "seed": k}, result()._replace(failed="kl at step 3")) for k in (2, 3)]
+    cells = tabulate([MIG, rate], [*row("a", [0.3, 0.4]), *gone], []).cells
+    assert cells["d", "a", "failure rate (%)"].ours == 50.0
+    assert cells["d", "a", "MIG"].ours == pytest.approx(0.35) and len(cells["d", "a", "MIG"].values) == 2

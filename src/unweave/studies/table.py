@@ -166,16 +166,20 @@ def tabulate(
 
     Args:
         columns: of the table.
-        results: labels with ``data`` and ``row``, and what the job gave; failed ones are left out.
+        results: labels with ``data`` and ``row``, and what the job gave; failed ones count in failure rates alone.
         printed: numbers to stand beside.
         repeats: seeds behind each of them.
         apart: data sets whose numbers are not to be compared.
     """
     values: dict[tuple[str, str], list[Result]] = {}
+    diverged: dict[tuple[str, str], int] = {}
     for labels, result in results:
         if "data" in labels and "row" in labels:
-            line = values.setdefault((str(labels["data"]), str(labels["row"])), [])
-            if not result.failed:
+            place = str(labels["data"]), str(labels["row"])
+            line = values.setdefault(place, [])
+            if result.failed:
+                diverged[place] = diverged.get(place, 0) + 1
+            else:
                 line.append(result)
     theirs = {(one.data, one.row, one.column): one for one in printed}
     lines = tuple(dict.fromkeys([*values, *((one.data, one.row) for one in printed)]))
@@ -184,6 +188,9 @@ def tabulate(
         for column in columns:
             beside = theirs.get((data, row, column.name))
             ours = _numbers(values.get((data, row), []), column)
+            if column.pooled == "failures":
+                # A model that diverged has failed to disentangle.
+                ours += (0.0,) * diverged.get((data, row), 0)
             if (beside is None and not ours) or (column.data and column.data != data):
                 continue
             cell = _cell(data, row, column, ours, beside, repeats)
