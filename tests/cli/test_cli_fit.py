@@ -76,6 +76,11 @@ def test_broken_pictures_are_listed_or_left_out(call: Call, photos: Path) -> Non
     assert done.code == 0 and "left out   picture" in done.out and "20 rows" in done.out
     text = Path("my-photos-unweave/codes.csv").read_text()
     assert "broken" not in text and text.count("\n") == 21
+    # What is printed to go on with works as it stands, and says what it leaves out too.
+    printed = next(row for row in done.out.splitlines() if "unweave encode" in row)
+    words = shlex.split(printed[printed.index("unweave encode") :])[1:]
+    more = call(*words)
+    assert more.code == 0 and "left out   picture" in more.out
 
 
 @pytest.mark.parametrize(

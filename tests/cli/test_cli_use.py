@@ -42,7 +42,7 @@ def test_a_folder_there_and_back(call: Call, runs: Path, tmp_path: Path) -> None
     assert names == ["a/1.png", "a/3.png", "b/0.png", "b/2.png", "b/4.png"]
     assert pixels("made/a/3.png").shape == (64, 64)
     told = json.loads(call("encode", str(folder), "photos", "--out", "codes.npz", "--json").out)
-    assert told == {"run": str(folder), "file": "codes.npz", "rows": 5, "latents": 3, "space": 0}
+    assert told == {"run": str(folder), "file": "codes.npz", "rows": 5, "latents": 3, "space": 0, "notes": []}
     assert call("score", "--codes", "codes.npz", "--metrics", "gaussian-tc").code in (0, 2)
 
 

@@ -62,6 +62,9 @@ def run(argv: Sequence[str]) -> int:
     one = load(folder, root=options.data_root, device=options.device)
     data = fitting(dataset(options.images), one.data.shape, own_fit(one.data))
     data.prepare(options.data_root, lambda line: console.progress(lambda: line))
+    notes = list(data.describe(options.data_root).get("notes", ()))
+    for note in notes:
+        console.say(f"  left out   {note}")
     e = one.experiment
     console.say(f"encode {options.images} with {folder}: {e.method.name} on {e.data.name}, step {one.step:,}")
     try:
@@ -74,5 +77,6 @@ def run(argv: Sequence[str]) -> int:
     console.say(
         f"wrote {target}: {rows:,} rows, {latents} latents{' and their log-variances' if options.logvar else ''}"
     )
-    console.result({"run": str(folder), "file": str(target), "rows": rows, "latents": latents, "space": options.space})
+    told = {"run": str(folder), "file": str(target), "rows": rows, "latents": latents, "space": options.space}
+    console.result({**told, "notes": notes})
     return 0
