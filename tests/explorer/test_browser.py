@@ -339,8 +339,8 @@ def test_a_second_visitor_does_not_disturb_the_first(chrome: Any, server: Server
     assert one.screen() == mine and other.screen() == theirs
     mine = one.changes(lambda: one.slide(1, -1.2))
     assert other.screen() == theirs
-    one.wait("location.hash.includes('z=')")
-    assert one.page.url != other.page.url
+    # The address follows a quarter of a second later.
+    one.wait(f"location.href !== {other.page.url!r}")
     one.good()
     other.good()
 
