@@ -62,6 +62,9 @@ class RecurDTable10(Study):
         Column("Eva. time (s)", ("encode.seconds",), "lower", pooled="shown"),
         Column("Con. time (s)", ("reach.seconds",), "lower", pooled="shown"),
     )
+    absent: ClassVar[Mapping[str, str]] = {
+        f"celeba/{ALONE}": "no training of its own; what RecurD 2 has beside its critics stands in the table"
+    }
     scales: ClassVar[Mapping[str, Scale]] = {
         "smoke": SMOKE._replace(images=60),
         "small": SMALL._replace(steps=600, seeds=1, note="critics of width 64"),
