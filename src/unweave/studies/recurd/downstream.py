@@ -16,7 +16,7 @@ from unweave.engine.codes import nuisance
 from unweave.job import Cost, Job, Result, Told, Training, once, quiet
 from unweave.studies.base import Entry, Row, Scale, Study, experiment, grouped
 from unweave.studies.figures import Curves, Figure
-from unweave.studies.recurd.runs import COMPARED, PAPER, SILENT, SMALL, SMOKE
+from unweave.studies.recurd.runs import COMPARED, PAPER, SILENT, SMALL, SMOKE, fitted
 from unweave.studies.sets import ANGLES, digits, turned_digits
 from unweave.studies.tiny import tiny
 from unweave.studies.unseen import Accuracy, accuracies
@@ -89,7 +89,8 @@ class RecurDFig7(Study):
         *SILENT,
         "The classifier is multinomial logistic regression on standardised codes of 8 latents, of at most 10,000 "
         "images. The model itself always sees all training images.",
-        "The size of the digits is not said: 64×64, as the networks want them; 32×32 at small scale.",
+        "The size of the digits is not said: 64×64, as the networks want them; 32×32 at small scale. The line of a "
+        "single layer is on pixels of 28×28.",
         "Unseen angles: the model and the layer learn from five of the six, the accuracy is that on the sixth, "
         "averaged over all six (at small scale over the first and the last).",
         "Without MNIST's files dSprites stand in, shape for digit and scale for angle; MNIST needs its four idx files "
@@ -116,12 +117,12 @@ class RecurDFig7(Study):
         ]
         accuracy = Accuracy(FRACTIONS, train=min(size.images, 10_000), test=min(size.images, 10_000))
         for name, part, data, small in sets:
-            pixel = PixelAccuracy(small, FRACTIONS, accuracy.train // 2, accuracy.test // 2)
+            pixel = PixelAccuracy(small, FRACTIONS, accuracy.train, accuracy.test)
             found.append(({"data": name, "row": "pixels", "part": part, "seed": 0}, pixel))
             for seed in range(size.seeds):
                 for row in rows:
                     method = tiny(COMPARED[row]) if scale == "smoke" else COMPARED[row]
-                    full = experiment(method, data, size, PAPER, seed, latents=8)
+                    full = experiment(method, data, fitted(size, method), PAPER, seed, latents=8)
                     job = Training(full, measures=(accuracy,), count=10)
                     found.append(({"data": name, "row": row, "part": part, "seed": seed}, job))
         return found

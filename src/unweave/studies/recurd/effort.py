@@ -11,7 +11,7 @@ from unweave.job import Training
 from unweave.methods import BetaVAE, FactorVAE, Method, RecurD
 from unweave.studies.base import Entry, Row, Scale, Study, experiment
 from unweave.studies.inside import Effort
-from unweave.studies.recurd.runs import PAPER, SMALL, SMOKE
+from unweave.studies.recurd.runs import PAPER, SMALL, SMOKE, fitted
 from unweave.studies.sets import faces
 from unweave.studies.table import Column, Table, tabulate
 from unweave.studies.tiny import tiny
@@ -80,7 +80,7 @@ class RecurDTable10(Study):
                 small = tiny(method) if scale == "smoke" else method
                 if scale == "small" and isinstance(method, RecurD):
                     small = replace(method, critic_hidden=64)
-                full = experiment(small, images, size, PAPER, 0, latents=latents)
+                full = experiment(small, images, fitted(size, small), PAPER, 0, latents=latents)
                 job = Training(full, measures=(Effort(min(500, size.images)),), count=10)
                 found.append(({"data": data, "row": row, "seed": 0}, job))
         return found

@@ -71,12 +71,21 @@ def trained(study: Study, data: str, method: Method, scale: str, seed: int, late
     if scale == "smoke":
         method = tiny(method)
     measures = measured(data, method, scale, seed, size.images)
-    if size.network is None and not isinstance(method, RecurD | InfoGAN | NVAE):
-        size = size._replace(network=Conv(hidden=128))
     full = experiment(
-        method, split(study, data, scale), size, PAPER, seed, latents=_latents(data, method, scale, latents)
+        method,
+        split(study, data, scale),
+        fitted(size, method),
+        PAPER,
+        seed,
+        latents=_latents(data, method, scale, latents),
     )
     return Training(full, measures=measures, count=min(size.images, 2_000))
+
+
+def fitted(size: Scale, method: Method) -> Scale:
+    """A scale with the network of Table 3's baselines, for methods that have none of their own."""
+    own = size.network is not None or isinstance(method, RecurD | InfoGAN | NVAE)
+    return size if own else size._replace(network=Conv(hidden=128))
 
 
 def measured(data: str, method: Method, scale: str, seed: int, count: int) -> tuple[Measure, ...]:
