@@ -23,12 +23,39 @@ STEP = re.compile(r"^\*\*\d\.\*\* .*?`([\w/.-]+)`:\n\n```(\w+)\n(.*?)```", re.MU
 def test_a_method_in_ones_own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("unweave.METHODS", dict(unweave.METHODS))
-    code = "".join(re.findall(r"```python\n(.*?)```", OUTSIDE, re.DOTALL))
-    assert "steps=2000" in code and "run.score()" in code
-    code = code.replace("steps=2000", "steps=2, batch=8").replace("run.score()", 'run.score(["mig"], count=100)')
-    (tmp_path / "own.py").write_text(code, encoding="utf-8")
-    given = runpy.run_path(str(tmp_path / "own.py"), run_name="own")
-    assert unweave.METHODS["my-vae"] is given["MyVAE"]
+    monkeypatch.syspath_prepend(tmp_path)
+    method, script = re.findall(r"```python\n(.*?)```", OUTSIDE, re.DOTALL)
+    (tmp_path / "my_vae.py").write_text(method, encoding="utf-8")
+    assert "steps=2000" in script and "run.score()" in script
+    script = script.replace("steps=2000", "steps=2, batch=8").replace("run.score()", 'run.score(["mig"], count=100)')
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    try:
+        given = runpy.run_path(str(tmp_path / "script.py"), run_name="script")
+        assert unweave.METHODS["my-vae"] is given["MyVAE"]
+    finally:
+        sys.modules.pop("my_vae", None)
+
+
+def test_it_is_known_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "my_vae.py").write_text(re.findall(r"```python\n(.*?)```", OUTSIDE, re.DOTALL)[0], encoding="utf-8")
+    block = re.search(r"```sh\n(.*?)```", OUTSIDE, re.DOTALL)
+    assert block is not None
+    first, *commands, explore = block[1].splitlines()
+    setting = first.removeprefix("export ").partition("=")
+    environment = {**os.environ, setting[0]: setting[2], "PYTHONPATH": str(REPOSITORY / "src")}
+    assert explore == "unweave explore last" and len(commands) == 3
+    for command in [*commands, "unweave export last --html"]:
+        words = command.replace("--steps 2000", "--steps 2 --batch 8").split()[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "unweave", *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}: {done.stderr[-2000:]}"
+    assert list(tmp_path.glob("runs/*/report.html")) and list(tmp_path.glob("runs/*/explorer.html"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

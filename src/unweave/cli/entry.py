@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from unweave.cli.console import Failed, one_line
+from unweave.cli.own_code import import_own
 from unweave.errors import UserError
 from unweave.names import known
 
@@ -75,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             with _unbroken():
                 module = importlib.import_module(f"unweave.cli.{VERBS[known(verb, VERBS, 'verb')][0]}")
             with one_line_warnings(verb), _data_root(words):
+                import_own()
                 code = int(module.run(words[1:]))
         sys.stdout.flush()
         return code

@@ -17,7 +17,7 @@ from unweave.data.variants import Variant
 from unweave.engine.cpu import default_precision
 from unweave.engine.plain import build, plain, settled, tagged, untagged
 from unweave.methods import METHODS, Method, Preset
-from unweave.names import known
+from unweave.names import hint, known
 from unweave.networks import BODIES, Body
 from unweave.networks.likelihoods import LIKELIHOODS
 from unweave.types import Adam, UserError
@@ -27,6 +27,8 @@ NUMBERS = 2
 
 LARGEST = 2**31 - 1
 """Latents, steps and images of a batch at most: what every library can count."""
+WORD = 80
+"""Letters at most of a name that a file brings, where a message repeats it."""
 PRECISIONS = ("bf16", "tf32", "float32", "float64")
 
 
@@ -183,6 +185,7 @@ def from_json(values: Mapping[str, Any]) -> Complete:
     missing = [name for name in names if name not in values] if isinstance(values, Mapping) else names
     if missing:
         raise UserError(f"this is no experiment's description: {', '.join(missing)} not given")
+    _registered(values)
     network = values["network"]
     return Complete(
         **{name: values[name] for name in names}
@@ -193,6 +196,22 @@ def from_json(values: Mapping[str, Any]) -> Complete:
             "optimiser": build(Adam, values["optimiser"]),
         }
     ).complete()
+
+
+def _registered(values: Mapping[str, Any]) -> None:
+    """Raises UserError where a description names a method or network that is none of ours: it may be somebody's own."""
+    for what, table, how in (
+        ("method", METHODS, "unweave.METHODS[{0!r}] = TheMethod"),
+        ("network", BODIES, "unweave.networks.BODIES[{0!r}] = TheBody"),
+    ):
+        given = values.get(what)
+        name = given.get("name") if isinstance(given, Mapping) else None
+        if isinstance(name, str) and name not in table:
+            shown = name[:WORD]
+            raise UserError(
+                f"this model is of the {what} {shown!r}, which is no part of unweave{hint(shown, table)}; import the "
+                f"code that defines it first: {how.format(shown)} (for the command line: UNWEAVE_IMPORT=its_file.py)"
+            )
 
 
 def body_name(body: Body) -> str:

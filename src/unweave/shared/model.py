@@ -21,9 +21,8 @@ from unweave.engine import Complete, from_json, to_json
 from unweave.engine.place import check_precision
 from unweave.engine.plain import untagged
 from unweave.engine.step import build
-from unweave.methods import METHODS
 from unweave.names import hint, known
-from unweave.networks import BODIES, Model
+from unweave.networks import Model
 from unweave.shared.checks import FORMAT, LIBRARY, WORD, check_config, check_extra, finite
 from unweave.shared.folder import CONFIG, EXTRAS, WEIGHTS, SharedFolder
 from unweave.store import StoreError
@@ -112,9 +111,6 @@ def described(values: Mapping[str, Any]) -> Complete:
         known(name, allowed, "field of an experiment")
     if len(json.dumps(values)) > LONGEST:
         raise UserError(f"the description of the experiment is longer than {LONGEST:,} letters")
-    _registered(values.get("method"), METHODS, "method", "unweave.METHODS[{0!r}] = TheMethod")
-    if values.get("network") is not None:
-        _registered(values["network"], BODIES, "network", "unweave.networks.BODIES[{0!r}] = TheBody")
     data: Dataset = untagged(values.get("data"), {**DATASETS, **WRAPPERS}, "data set")
     _check_data(data)
     if not isinstance(values.get("latents"), int) or not 1 <= values["latents"] <= LATENTS:
@@ -150,17 +146,6 @@ def check_tensors(tensors: Mapping[str, Tensor], outline: Model, where: str) -> 
     missing = [name for name in wanted if name not in tensors and name not in spare]
     if missing:
         raise StoreError(f"{where} lacks {', '.join(missing[:3])}{' and more' if len(missing) > 3 else ''}")
-
-
-def _registered(values: Any, table: Mapping[str, type], what: str, how: str) -> None:
-    """Raises UserError where a name is none of ours: it may be somebody's own, which has to be registered first."""
-    name = values.get("name") if isinstance(values, Mapping) else None
-    if isinstance(name, str) and name not in table:
-        shown = name[:WORD]
-        raise UserError(
-            f"this model is of the {what} {shown!r}, which is no part of unweave{hint(shown[:80], table)}; import the "
-            f"code that defines it first: {how.format(shown)}"
-        )
 
 
 def _check_data(data: Dataset) -> None:
