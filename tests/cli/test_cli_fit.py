@@ -83,6 +83,19 @@ def test_broken_pictures_are_listed_or_left_out(call: Call, photos: Path) -> Non
     assert more.code == 0 and "left out   picture" in more.out
 
 
+def test_what_looks_like_a_mistake_is_said(call: Call) -> None:
+    place = Path("dark")
+    place.mkdir()
+    generator = np.random.default_rng(0)
+    for k in range(20):
+        Image.fromarray(generator.integers(0, 4096, (16, 16), np.uint16)).save(place / f"{k:02}.png")
+    (place / "more.bmp").write_bytes(b"anything")
+    done = call("fit", "dark", *SMALL)
+    assert done.code == 0, done.err
+    assert "left out   files of other kinds, which are not read: 1 .bmp" in done.out
+    assert "look at    the brightest pixel of 20 images is 16 of 255" in done.out
+
+
 @pytest.mark.parametrize(
     "words, says",
     [

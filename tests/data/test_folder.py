@@ -184,6 +184,25 @@ def test_broken_pictures_are_listed_or_left_out(place: Path, tmp_path: Path) -> 
     assert "4 broken pictures" in told_lines[-1] and len(data.describe()["notes"]) == 4
 
 
+def test_files_that_are_not_read_are_told(place: Path) -> None:
+    for name in ("a.bmp", "in/b.BMP", "c.gif", "notes.txt", ".d.bmp"):
+        (place / name).write_bytes(b"anything")
+    with pytest.raises(
+        UserError, match=r"no pictures in it; .*files of other kinds, which are not read: 2 \.bmp, 1 \.gif"
+    ):
+        pictures(place)
+    quarters().save(place / "a.png")
+    assert Folder(place).describe()["notes"] == ["files of other kinds, which are not read: 2 .bmp, 1 .gif"]
+    assert Folder(place).describe()["doubts"] == []
+
+
+def test_pictures_of_twelve_bits_in_sixteen_are_doubted(place: Path) -> None:
+    for k in range(3):
+        Image.fromarray(np.full((9, 9), 4095 - k, np.uint16)).save(place / f"{k}.png")
+    (doubt,) = Folder(place, size=8).describe()["doubts"]
+    assert doubt.startswith("the brightest pixel of 3 images is 16 of 255") and "12 in 16" in doubt
+
+
 def test_a_changed_folder_is_decoded_anew(place: Path) -> None:
     quarters().save(place / "a.png")
     images = Folder(place).open()

@@ -10,9 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from unweave.errors import UserError
+
+if TYPE_CHECKING:
+    from unweave.data import Dataset
 
 PATIENCE = 2.0
 """Seconds that a person waits without a sign of life."""
@@ -92,6 +96,15 @@ class Console:
             timer.cancel()
             timer.join()
             self.clear()
+
+
+def looked_over(console: Console, data: Dataset, root: Path | None) -> list[str]:
+    """Say which of somebody's pictures are left out and what looks like a mistake; all of it as a list."""
+    found = data.describe(root)
+    notes, doubts = list(found.get("notes", ())), list(found.get("doubts", ()))
+    for word, told in [*(("left out", note) for note in notes), *(("look at", doubt) for doubt in doubts)]:
+        console.say(f"  {word:<9}  {told}")
+    return [*notes, *doubts]
 
 
 def cut(line: str) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from unweave.cli.console import Console, Failed
+from unweave.cli.console import Console, Failed, looked_over
 from unweave.cli.options import parse
 from unweave.cli.runs import find_all, writable
 from unweave.data import dataset
@@ -62,9 +62,7 @@ def run(argv: Sequence[str]) -> int:
     one = load(folder, root=options.data_root, device=options.device)
     data = fitting(dataset(options.images), one.data.shape, own_fit(one.data))
     data.prepare(options.data_root, lambda line: console.progress(lambda: line))
-    notes = list(data.describe(options.data_root).get("notes", ()))
-    for note in notes:
-        console.say(f"  left out   {note}")
+    notes = looked_over(console, data, options.data_root)
     e = one.experiment
     console.say(f"encode {options.images} with {folder}: {e.method.name} on {e.data.name}, step {one.step:,}")
     try:

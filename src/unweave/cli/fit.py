@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from unweave.cli.console import Console, Failed, clock
+from unweave.cli.console import Console, Failed, clock, looked_over
 from unweave.cli.options import parse
 from unweave.cli.sweep import going_on, line
 from unweave.data import Folder
@@ -100,8 +100,7 @@ def run(argv: Sequence[str]) -> int:
             spent = time.monotonic() - start
             fitting = begin(asked, out, data, workers=options.workers, spent=spent, busy=busy, **how)
         console.say(announce(fitting))
-        for note in data.describe(options.data_root).get("notes", ()):
-            console.say(f"  left out   {note}")
+        looked_over(console, data, options.data_root)
         failed = _train(console, fitting, options, again, how)
         try:
             with naming(console) as busy:

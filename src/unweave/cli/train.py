@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import tyro
 
-from unweave.cli.console import Console, Failed, clock
+from unweave.cli.console import Console, Failed, clock, looked_over
 from unweave.cli.options import HELP, names, options_known, parse, value_of
 from unweave.cli.watch import Job, Watch, signals
 from unweave.data import DATASETS, Dataset, dataset
@@ -91,8 +91,7 @@ def run(argv: Sequence[str]) -> int:
     source = experiments[0].data.find(options.data_root)
     jobs = [_job(one, options.out) for one in experiments]
     console.say(_announce(jobs, str(device), str(source or "drawn, no files found")))
-    for note in data.describe(options.data_root).get("notes", ()):
-        console.say(f"  left out   {note}")
+    looked_over(console, data, options.data_root)
     watch = Watch(console, jobs)
     pending = [job for job in jobs if job.state in ("new", "stopped")]
     again = shlex.join(["unweave", "train", *argv])

@@ -31,6 +31,13 @@ SIDES = (4, 1024)
 MOST = 20_000_000
 """Files in a folder beyond which something else is meant."""
 SHOWN = 5
+OTHERS = (".bmp", ".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".pgm", ".ppm", ".dng", ".cr2", ".nef")
+OTHERS += (".dcm", ".nd2", ".czi", ".lif", ".npy", ".npz", ".mp4", ".mov", ".avi")
+"""Endings of files that hold pictures in a form that is not read here."""
+DARK = 64
+"""Of 255: where no pixel is brighter, the pictures are likely to be of fewer bits than their files claim."""
+GLANCE = 500
+"""Images, evenly over the folder, in which the brightest pixel is looked for."""
 NUMBERED = re.compile(r"picture (\d+), ")
 
 
@@ -131,8 +138,11 @@ class Folder(Dataset):
         return cache.folder
 
     def describe(self, root: Path | None = None) -> dict[str, Any]:
-        """What there is to know before opening, with ``notes``: which pictures are left out, and why."""
-        return {**Dataset.describe(self, root), "notes": self._decoded()[1].notes}
+        """What there is to know before opening, with ``notes``: which pictures are left out, and why; and ``doubts``:
+        what looks like a mistake."""
+        cache = self._decoded()[1]
+        notes = [*cache.notes, *_passed_over(self.path)]
+        return {**Dataset.describe(self, root), "notes": notes, "doubts": _dark(cache.images)}
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""
@@ -221,7 +231,8 @@ def pictures(path: Path) -> Listing:
         if len(found) > MOST:
             raise UserError(f"{path}: more than {MOST:,} pictures; allowed: a folder inside it")
     if not found:
-        raise UserError(f"{path}: no pictures in it; allowed: files ending in {', '.join(SUFFIXES)}")
+        others = "".join(f"; {told}" for told in _passed_over(path))
+        raise UserError(f"{path}: no pictures in it; allowed: files ending in {', '.join(SUFFIXES)}{others}")
     for name, _ in found:
         try:
             name.encode()
@@ -230,6 +241,35 @@ def pictures(path: Path) -> Listing:
             raise UserError(f"{path}: the name {shown} is not UTF-8; allowed: UTF-8, so rename it") from None
     found.sort()
     return Listing(tuple(name for name, _ in found), tuple(state for _, state in found))
+
+
+def _passed_over(path: Path) -> list[str]:
+    """A line on files that hold pictures too, in a form that is not read; none where there are none."""
+    counts: dict[str, int] = {}
+    for _, folders, files in os.walk(path):
+        folders[:] = [one for one in folders if not one.startswith(".")]
+        for file in files:
+            ending = os.path.splitext(file)[1].lower()  # noqa: PTH122  (see pictures)
+            if ending in OTHERS and not file.startswith("."):
+                counts[ending] = counts.get(ending, 0) + 1
+    if not counts:
+        return []
+    found = ", ".join(f"{count:,} {ending}" for ending, count in sorted(counts.items(), key=lambda one: -one[1]))
+    return [f"files of other kinds, which are not read: {found}"]
+
+
+def _dark(images: NDArray[np.uint8]) -> list[str]:
+    """A line where all pictures are nearly black, as those of 12 bits are that a file of 16 bits holds."""
+    if not len(images):
+        return []
+    rows = np.unique(np.linspace(0, len(images) - 1, GLANCE).astype(np.int64))
+    brightest = max(int(images[row].max()) for row in rows)
+    if brightest >= DARK:
+        return []
+    return [
+        f"the brightest pixel of {len(rows):,} images is {brightest} of 255: next to nothing is seen; pictures of fewer "
+        "bits than their files hold (12 in 16) have to be stretched to the whole range first"
+    ]
 
 
 def decoded(path: Path, names: tuple[str, ...], look: Look, start: int) -> Iterator[Piece]:

@@ -259,7 +259,9 @@ class Exhibit:
             enough = min(self.images, self.run.data.rows) if here else 0
             if kept["step"] != self.run.step or entry["images"] < enough:
                 return None
-            return from_json(entry, self.run.model.latents, len(self.factors))
+            found = from_json(entry, self.run.model.latents, len(self.factors))
+            there = found is None or found.row is None or not here or 0 <= found.row < self.run.data.rows
+            return found if there else None
         except (StoreError, UserError, KeyError, TypeError):
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -155,9 +156,10 @@ def from_json(values: Mapping[str, Any], count: int, factors: int) -> Summary | 
     try:
         summary = Summary(**values)
         lists = [summary.low, summary.high, summary.start, *([] if summary.kl is None else [summary.kl])]
-        fits = all(len(one) == count and all(isinstance(v, int | float) for v in one) for one in lists)
+        fits = all(len(one) == count and all(isinstance(v, int | float) and isfinite(v) for v in one) for one in lists)
         table = [] if summary.nmi is None else summary.nmi
         fits = fits and len(table) in (0, count) and all(len(one) == factors for one in table)
+        fits = fits and all(isinstance(v, int | float | None) for one in table for v in one)
         fits = fits and isinstance(summary.images, int) and isinstance(summary.row, int | None)
         return summary if fits else None
     except (TypeError, ValueError):
