@@ -36,6 +36,10 @@ def test_export_writes_one_page(call: Call, runs: Path) -> None:
     [
         (["export", "last"], "export to what? allowed: --html"),
         (["export", "last", "--html", "--to", "no/such/place.html"], "cannot write"),
+        (
+            ["export", "last", "--html", "--out", "page.html"],
+            "folder of runs here; allowed for the file: --to page.html",
+        ),
         (["export", "last", "--html", "--images", "some"], "unknown number of images"),
         (["export", "last", "--html", "--seed", "-1"], "seed = -1"),
         (["export", "--html"], "no run named"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unweave import MLP, Experiment, Folder, Split, fit
 from unweave.explorer import Exhibit, static_page
 from unweave.explorer.static import FRAMES, explore
 from unweave.explorer.summary import frames
@@ -67,3 +68,15 @@ def test_without_the_data_it_starts_from_samples(exhibits: list[Exhibit], monkey
     monkeypatch.setattr("unweave.data.triangle.Triangle.open", refuse)
     html = explore(exhibits[0])
     assert len(sheets(html)) == 3 and "sample 1" in html
+
+
+def test_it_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    place = tmp_path / "of somebody" / "her pictures"
+    place.mkdir(parents=True)
+    for shade in range(12):
+        Image.new("RGB", (16, 16), (20 * shade, 0, 90)).save(place / f"{shade}.png")
+    data = Split(Folder(place, size=16), fraction=0.5)
+    run = fit(Experiment("vae", data, network=MLP((8,)), steps=2, batch=4), out=tmp_path / "runs")
+    html = static_page(run, codes=run.codes(), images=6)
+    assert "her pictures" in html and "Folder(path=Path(&#x27;her pictures&#x27;)" in html
+    assert "of somebody" not in html and str(tmp_path) not in html

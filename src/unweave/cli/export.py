@@ -13,7 +13,7 @@ import tyro
 
 from unweave.cli.console import Console, Failed
 from unweave.cli.options import parse
-from unweave.cli.runs import find_all, images
+from unweave.cli.runs import find_all, images, runs_folder
 from unweave.explorer import static_page
 from unweave.run import Run, load
 from unweave.shared import CARD, SharedFolder
@@ -64,6 +64,7 @@ def run(argv: Sequence[str]) -> int:
     console = Console(options.json)
     if not options.html and options.model is None and options.onnx is None:
         raise UserError("export to what? allowed: --html, --model FOLDER or --onnx FOLDER")
+    runs_folder(options.out, "page.html")
     images(options.images)
     if options.seed < 0:
         raise UserError(f"seed = {options.seed}; allowed: 0 or more")

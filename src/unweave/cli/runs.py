@@ -66,6 +66,12 @@ def _written(folder: Path) -> float:
     return status.stat().st_mtime if status.exists() else 0.0
 
 
+def runs_folder(out: Path, example: str) -> None:
+    """Raises UserError where ``--out``, which is the folder of runs here, looks like the file that --to names."""
+    if out.suffix in (".html", ".csv", ".parquet", ".json"):
+        raise UserError(f"--out {out}: that is the folder of runs here; allowed for the file: --to {example}")
+
+
 def writable(given: Path | None, example: str) -> Path:
     """The file that ``--out`` names. Raises UserError where there is none, or none can be written."""
     if given is None:

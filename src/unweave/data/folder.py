@@ -267,7 +267,7 @@ def _dark(images: NDArray[np.uint8]) -> list[str]:
     if brightest >= DARK:
         return []
     return [
-        f"the brightest pixel of {len(rows):,} images is {brightest} of 255: next to nothing is seen; pictures of fewer "
+        f"the brightest pixel of {len(rows):,} images is {brightest} of 255: next to nothing is seen; those of fewer "
         "bits than their files hold (12 in 16) have to be stretched to the whole range first"
     ]
 

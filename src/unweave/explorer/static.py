@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
 from importlib import resources
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +20,7 @@ from unweave.report.markup import Html, join, tag
 from unweave.report.numbers import number
 from unweave.report.page import sections, story_page
 from unweave.report.pictures import png, tick
+from unweave.report.story import Story
 from unweave.run import Run
 from unweave.types import Codes
 
@@ -31,6 +35,8 @@ STARTS = 3
 def static_page(run: Run, *, codes: Codes | None = None, images: int = 5000, seed: int = 0) -> str:
     """The whole page. It loads nothing from elsewhere; without scripts, the report in it can be read all the same.
 
+    It is for others: of a path on this machine only the last name is in it.
+
     Args:
         run: a trained model.
         codes: its codes, for the report; 15,000 images are encoded when None.
@@ -42,11 +48,38 @@ def static_page(run: Run, *, codes: Codes | None = None, images: int = 5000, see
     >>> 'type="range"' in static_page(run, codes=run.codes(50), images=50)
     True
     """
-    story = tell(run, codes=codes, seed=seed)
+    story = _elsewhere(tell(run, codes=codes, seed=seed), run)
     exhibit = Exhibit(run, images)
     parts = sections(story)
     parts.insert(0, ("explore", "Move a latent", explore(exhibit, seed)))
     return story_page(story, parts, kind="a model to look into", look=_text("static.css"), code=_text("static.js"))
+
+
+def _elsewhere(story: Story, run: Run) -> Story:
+    """The story without the folders of this machine."""
+    found = run.data.find(run.root)
+    known = {str(path): path.name for path in [*_paths(run.data), *([found] if found else [])] if path.is_absolute()}
+    known |= {repr(path)[1:-1]: name for path, name in known.items()}
+
+    def told(text: str) -> str:
+        for path in sorted(known, key=len, reverse=True):
+            text = text.replace(path, known[path])
+        return text
+
+    summary = {name: told(value) for name, value in story.summary.items()}
+    return replace(story, summary=summary, command=told(story.command), notes=[told(note) for note in story.notes])
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """The paths in a data set's description, all the way down."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from _paths(one)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _paths(getattr(value, field.name))
 
 
 def explore(exhibit: Exhibit, seed: int = 0) -> Html:
