@@ -31,8 +31,10 @@ SIDES = (4, 1024)
 MOST = 20_000_000
 """Files in a folder beyond which something else is meant."""
 SHOWN = 5
-OTHERS = (".bmp", ".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".pgm", ".ppm", ".dng", ".cr2", ".nef")
-OTHERS += (".dcm", ".nd2", ".czi", ".lif", ".npy", ".npz", ".mp4", ".mov", ".avi")
+OTHERS = (
+    *(".bmp", ".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".pgm", ".ppm", ".dng", ".cr2", ".nef"),
+    *(".dcm", ".nd2", ".czi", ".lif", ".npy", ".npz", ".mp4", ".mov", ".avi"),
+)
 """Endings of files that hold pictures in a form that is not read here."""
 DARK = 64
 """Of 255: where no pixel is brighter, the pictures are likely to be of fewer bits than their files claim."""
