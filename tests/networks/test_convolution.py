@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from unweave.networks.bodies import told_channels_last
-from unweave.networks.convolution import Conv2d, ConvTranspose2d
+from unweave.networks.convolution import Conv2d, ConvTranspose2d, _added
 
 SIZES = [
     (Conv2d, 3, 5, 4, {"stride": 2, "padding": 1}),
@@ -74,6 +74,24 @@ def test_it_runs_under_vmap(kind: Any, inputs: int, outputs: int, kernel: Any, m
     own, theirs = (layer.double() for layer in pair(kind, inputs, outputs, kernel, more))
     x = torch.randn(3, 2, inputs, 7, 6, dtype=torch.float64)
     torch.testing.assert_close(torch.vmap(own)(x), torch.stack([theirs(one) for one in x]), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "kernel, stride, padding",
+    [((4, 4), (2, 2), (1, 1)), ((3, 3), (1, 1), (1, 1)), ((5, 4), (1, 2), (2, 1)), ((6, 3), (2, 3), (2, 0))],
+)
+def test_patches_are_added_as_fold_adds_them(
+    kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], dtype: torch.dtype
+) -> None:
+    n, channels, height, width = 3, 2, 5, 7
+    # Numbers of very different sizes: another order of the sums would show.
+    patches = torch.randn(n, channels, *kernel, height, width, dtype=torch.float64) * 10 ** torch.randn(height, width)
+    patches = patches.to(dtype).to(torch.promote_types(dtype, torch.float32))
+    size = (stride[0] * height, stride[1] * width)
+    columns = patches.reshape(n, -1, height * width)
+    expected = torch.nn.functional.fold(columns, size, kernel, 1, padding, stride)
+    assert torch.equal(_added(patches, stride, padding), expected)
 
 
 def test_grey_images_are_told_to_be_channels_last() -> None:

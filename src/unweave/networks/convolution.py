@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+from itertools import product
 from typing import Any
 
 import torch
@@ -48,7 +50,7 @@ class Convolve(torch.autograd.Function):
 def _folded(
     x: Tensor, weight: Tensor, bias: Tensor, stride: tuple[int, ...], padding: tuple[int, ...], extra: tuple[int, ...]
 ) -> Tensor:
-    """The transposed convolution as every pixel's patch, added up in place by ``fold`` in full precision."""
+    """The transposed convolution as every pixel's patch, added up in place in full precision."""
     n, channels, height, width = x.shape
     kernel = tuple(weight.shape[2:])
     sides = zip((height, width), stride, padding, kernel, extra, strict=True)
@@ -57,7 +59,39 @@ def _folded(
     # bmm, not matmul: the product for each image is laid out as fold reads it.
     patches = torch.bmm(weight.reshape(channels, -1).t().expand(n, -1, -1), pixels)
     wide = torch.promote_types(patches.dtype, torch.float32)
-    return F.fold(patches.to(wide), size, kernel, 1, padding, stride) + bias.to(wide)[:, None, None]
+    patches = patches.to(wide)
+    if size == (stride[0] * height, stride[1] * width):
+        image = _added(patches.view(n, -1, *kernel, height, width), stride, padding)
+    else:
+        image = F.fold(patches, size, kernel, 1, padding, stride)
+    return image + bias.to(wide)[:, None, None]
+
+
+def _added(patches: Tensor, stride: tuple[int, ...], padding: tuple[int, ...]) -> Tensor:
+    """What ``fold`` makes of (N, C, kernel, H, W) patches, to the bit: it adds pixel by pixel, this one whole images.
+
+    Pixels whose rows, and columns, leave the same rest when divided by the stride get their sums from the same places
+    of the patches, moved by whole rows and columns.
+    """
+    n, channels, *kernel, height, width = patches.shape
+    rows, columns = (
+        [[(k, (rest + pad - k) // step) for k in range(side) if (rest + pad - k) % step == 0] for rest in range(step)]
+        for side, step, pad in zip(kernel, stride, padding, strict=True)
+    )
+    image = patches.new_empty((n, channels, height, len(rows), width, len(columns)))
+    for row, ups in enumerate(rows):
+        for column, sides in enumerate(columns):
+            total = patches.new_zeros((n, channels, height, width))
+            for (y, down), (x, across) in product(ups, sides):
+                (to_y, from_y), (to_x, from_x) = _moved(down, height), _moved(across, width)
+                total[:, :, to_y, to_x] += patches[:, :, y, x, from_y, from_x]
+            image[:, :, :, row, :, column] = total
+    return image.view(n, channels, len(rows) * height, len(columns) * width)
+
+
+def _moved(by: int, side: int) -> tuple[slice, slice]:
+    """The places of a side that a picture moved by so many covers, and those of the picture that lie there."""
+    return slice(max(0, -by), side - max(0, by)), slice(max(0, by), side + min(0, by))
 
 
 def _convolve(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, transposed: bool) -> Tensor:
@@ -68,6 +102,10 @@ def _convolve(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, transposed: bool
         x, weight, bias = x.to(dtype), weight.to(dtype), bias.to(dtype)
     how = (layer.stride, layer.padding, layer.output_padding, transposed)
     return Convolve.apply(x, weight, bias, how)
+
+
+# PyTorch asks for it at every call, and finding it out takes longer than all else that it does there.
+Convolve.forward.__signature__ = signature(Convolve.forward)  # type: ignore[attr-defined]
 
 
 class Conv2d(nn.Conv2d):
