@@ -111,7 +111,10 @@ BAD_JSON = {
     "field of another type": (lambda v: {**v, "method": {"name": "beta-vae", "beta": "4"}}, "beta = '4'; allowed"),
     "NaN": (lambda v: {**v, "method": {"name": "beta-vae", "beta": float("nan")}}, "allowed: a finite number"),
     "unknown data": (lambda v: {**v, "data": {"name": "dsprite"}}, "did you mean 'dsprites'"),
-    "unknown network": (lambda v: {**v, "network": {"name": "resnet"}}, "unknown network"),
+    "unknown network": (
+        lambda v: {**v, "network": {"name": "resnet"}},
+        "the network 'resnet', which is no part of unweave",
+    ),
     "steps as text": (lambda v: {**v, "steps": "7"}, "steps = '7'; allowed: a whole number"),
     "half a step": (lambda v: {**v, "steps": 7.5}, "steps = 7.5; allowed: a whole number"),
     "negative latents": (lambda v: {**v, "latents": -1}, "latents = -1; allowed"),
