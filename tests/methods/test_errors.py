@@ -9,7 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from unweave.methods import DEFT, METHODS, BetaVAE, ControlVAE, DeVAE, FactorVAE, Method
+from unweave.methods import (
+    DEFT,
+    DIPVAE1,
+    DIPVAE2,
+    HFVAE,
+    METHODS,
+    BetaSTCVAE,
+    BetaTCVAE,
+    BetaVAE,
+    BHiVAE,
+    ControlVAE,
+    DeVAE,
+    FactorVAE,
+    InfoVAE,
+    Method,
+)
 from unweave.types import UserError
 
 from .case import LATENTS, SPEC
@@ -86,6 +101,16 @@ def test_every_method_with_something_to_check_is_tried() -> None:
     names = [path.stem for path in Path(__file__).parent.glob("test_*errors.py")]
     tried = Counter(type(entry[0]) for name in names for entry in import_module(f".{name}", __package__).WRONG)
     assert {name: tried[kind] for name, kind in METHODS.items() if tried[kind] < 3 and name != "vae"} == {}
+
+
+COMPARE = (BetaTCVAE(), HFVAE(), BetaSTCVAE(), FactorVAE(), DIPVAE1(), DIPVAE2(), InfoVAE(), BHiVAE())
+
+
+@pytest.mark.parametrize("method", COMPARE, ids=lambda method: method.name)
+def test_one_image_has_nothing_to_be_compared_with(method: Method) -> None:
+    with pytest.raises(UserError, match=f"{method.name}: batch = 1; allowed: 2 or more"):
+        method.noise(SPEC, LATENTS, 1)
+    assert method.noise(SPEC, LATENTS, 2)
 
 
 @pytest.mark.parametrize("betas", [(1.0, 30.0), (5.0, 5.0), (9.0, 1.0, 4.0)])

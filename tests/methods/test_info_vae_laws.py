@@ -62,6 +62,6 @@ def test_alpha_1_has_no_kl() -> None:
 
 
 def test_one_image_has_nothing_to_be_compared_with() -> None:
-    with pytest.raises(UserError, match="batch = 1; allowed: 2 images or more"):
+    with pytest.raises(UserError, match="batch = 1; allowed: 2 or more"):
         InfoVAE().noise(SPEC, LATENTS, 1)
     assert set(InfoVAE().noise(SPEC, LATENTS, 2)) == {"z", "prior"}

@@ -60,6 +60,13 @@ def test_batches_without_independent_pairs(rows: int, negatives: int) -> None:
         RecurD(negatives=negatives).noise(SPEC, LATENTS, rows)
 
 
+@pytest.mark.parametrize("modules", [1, 2])
+def test_images_that_its_convolutions_shrink_to_nothing(modules: int) -> None:
+    with pytest.raises(UserError, match="recurd: images of 7×20; allowed: at least 8 pixels a side"):
+        RecurD(modules=modules).network(SPEC._replace(shape=(1, 7, 20)), 4)
+    assert RecurD(modules=modules).network(SPEC._replace(shape=(1, 8, 20)), 4)
+
+
 def test_what_goes_together_passes() -> None:
     for fields in ({"k": 4}, {"router": "fix", "k": 9}, {"router": "hadamard", "encoders": (6,)}, {"size": 3}):
         RecurD(**fields).check(SPEC, LATENTS)  # type: ignore[arg-type]

@@ -107,6 +107,14 @@ def at_least(method: Method, low: float, *names: str) -> None:
                 raise UserError(f"{method.name}: {name} = {value!r}; allowed: numbers of {low:g} or more")
 
 
+def need_company(method: Method, rows: int, least: int = 2) -> None:
+    """Raises UserError for batches in which there is too little to permute or compare."""
+    if rows < least:
+        raise UserError(
+            f"{method.name}: batch = {rows}; allowed: {least} or more, since codes are compared between images"
+        )
+
+
 def one_of(method: Method, name: str, allowed: Collection[str]) -> None:
     """Raises UserError unless a string field is one of the allowed words."""
     value = getattr(method, name)

@@ -44,8 +44,7 @@ class BetaSTCVAE(Method):
     of the KL as estimated from the batch, in nats. With ``mws`` the parts are those of ``batch``.
 
     Raises:
-        UserError: a negative β, groups that do not fit, an unknown word, a batch of 1 with ``mss`` or
-            ``exact-weights``.
+        UserError: a negative β, groups that do not fit, an unknown word, a batch of 1.
 
     >>> import unweave
     >>> method = unweave.BetaSTCVAE(beta=4.0, group_size=2)

@@ -50,7 +50,7 @@ class BetaTCVAE(Method):
     the batch, in nats. With ``mws`` the parts are those of ``batch``.
 
     Raises:
-        UserError: a negative weight, an unknown word, a batch of 1 with ``mss`` or ``exact-weights``.
+        UserError: a negative weight, an unknown word, a batch of 1.
 
     >>> import unweave
     >>> run = unweave.fit(unweave.BetaTCVAE(beta=6.0), "triangle", steps=2, batch=8, network=unweave.MLP((16,)))

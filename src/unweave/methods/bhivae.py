@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from unweave.data.base import DataSpec
-from unweave.methods.base import Method, Preset, at_least, one_of
-from unweave.methods.blocks import check_blocks, default_body, hsic, kl_to_block, need_company, permuted_parts, verdict
+from unweave.methods.base import Method, Preset, at_least, need_company, one_of
+from unweave.methods.blocks import check_blocks, default_body, hsic, kl_to_block, permuted_parts, verdict
 from unweave.methods.mmd import mmd
 from unweave.networks import BlocksVAE, Body, Critic, Judged, Model
 from unweave.networks.blocks import Layer, block_root, rest_sizes

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unweave.data.base import DataSpec
-from unweave.methods.base import Method, at_least
+from unweave.methods.base import at_least
 from unweave.methods.mmd import gram
 from unweave.networks import MLP, Body, Conv, detached
 from unweave.types import Gaussian, UserError
@@ -44,14 +44,6 @@ def check_blocks(method: Any, latents: int, layers: int | None = None) -> None:
 def default_body(data: DataSpec) -> Body:
     """Dense 1200-1200 for grey images with a Bernoulli likelihood (the paper's binary sets), else convolutions."""
     return MLP() if data.shape[0] == 1 and data.likelihood == "bernoulli" else Conv()
-
-
-def need_company(method: Method, rows: int, least: int) -> None:
-    """Raises UserError for batches in which there is too little to permute or compare."""
-    if rows < least:
-        raise UserError(
-            f"{method.name}: batch = {rows}; allowed: {least} or more, since codes are compared between images"
-        )
 
 
 def kl_to_block(q: Gaussian, root: Tensor) -> Tensor:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from unweave.data.base import DataSpec
-from unweave.methods.base import STANDARD, Method, Preset, at_least
+from unweave.methods.base import STANDARD, Method, Preset, at_least, need_company
 from unweave.methods.terms import autoencode
 from unweave.networks import Model
-from unweave.types import Batch, Gaussian, Loss, Reference, State, UserError
+from unweave.types import Batch, Draw, Gaussian, Loss, Reference, State, UserError
 
 KUMAR_2018 = Reference(
     "kumar2018variational",
@@ -80,6 +80,10 @@ class DIPVAE1(Method):
     def check(self, data: DataSpec, latents: int) -> None:
         at_least(self, 0, "lambda_od", "lambda_d")
 
+    def noise(self, data: DataSpec, latents: int, rows: int) -> Mapping[str, Draw]:
+        need_company(self, rows)
+        return super().noise(data, latents, rows)
+
     def loss(self, model: Model, batch: Batch, state: State) -> Loss:
         q, _, recon, kl = autoencode(model, batch)
         return penalised(recon, kl, covariance(q.mean), self.lambda_od, self.lambda_d)
@@ -121,6 +125,10 @@ class DIPVAE2(Method):
 
     def check(self, data: DataSpec, latents: int) -> None:
         at_least(self, 0, "lambda_od", "lambda_d")
+
+    def noise(self, data: DataSpec, latents: int, rows: int) -> Mapping[str, Draw]:
+        need_company(self, rows)
+        return super().noise(data, latents, rows)
 
     def loss(self, model: Model, batch: Batch, state: State) -> Loss:
         q, _, recon, kl = autoencode(model, batch)

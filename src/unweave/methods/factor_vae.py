@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unweave.data.base import DataSpec
-from unweave.methods.base import STANDARD, Method, Preset, at_least
+from unweave.methods.base import STANDARD, Method, Preset, at_least, need_company
 from unweave.methods.terms import autoencode
 from unweave.networks import VAE, Body, Conv, Critic, Judged, Model, detached
 from unweave.types import Adam, Batch, Draw, Loss, Reference, State
@@ -82,6 +82,7 @@ class FactorVAE(Method):
         return Judged(vae, tc=Critic(latents, 2, self.critic_hidden, self.critic_layers))
 
     def noise(self, data: DataSpec, latents: int, rows: int) -> Mapping[str, Draw]:
+        need_company(self, rows)
         draws = {"z": Draw((rows, latents)), "permute": Draw((latents, rows), "permutation")}
         if self.second_batch:
             draws["y"] = Draw((rows, latents))

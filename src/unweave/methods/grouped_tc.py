@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from unweave.data.base import DataSpec
-from unweave.methods.base import Method, at_least, one_of
+from unweave.methods.base import Method, at_least, need_company, one_of
 from unweave.methods.terms import autoencode
 from unweave.networks import Model
 from unweave.types import Batch, Draw, Gaussian, Loss, UserError
@@ -189,9 +189,10 @@ def noise_for(method: Method, estimator: str, data: DataSpec, latents: int, rows
     """What the loss draws, after a check that the estimator works with so many images a step.
 
     Raises:
-        UserError: one image a step, or more than there are, where weights depend on the others.
+        UserError: one image a step, or more than there are where weights depend on their number.
     """
-    if estimator in WEIGHTED and not 2 <= rows <= data.rows:
+    need_company(method, rows)
+    if estimator in WEIGHTED and rows > data.rows:
         raise UserError(
             f"{method.name}: estimator = {estimator!r} with a batch of {rows}; "
             f"allowed: 2 to {data.rows} images (all of the data set), or estimator = 'batch'"

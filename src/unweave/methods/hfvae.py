@@ -45,8 +45,7 @@ class HFVAE(Method):
     of the KL as estimated from the batch, in nats. With ``mws`` the parts are those of ``batch``.
 
     Raises:
-        UserError: a negative weight, groups that do not fit, an unknown word, a batch of 1 with ``mss`` or
-            ``exact-weights``.
+        UserError: a negative weight, groups that do not fit, an unknown word, a batch of 1.
 
     >>> import unweave
     >>> method = unweave.HFVAE(beta=6.0, within_weight=2.0, group_size=5)

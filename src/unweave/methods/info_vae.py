@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from unweave.data.base import DataSpec
-from unweave.methods.base import STANDARD, Method, Preset, at_least, one_of
+from unweave.methods.base import STANDARD, Method, Preset, at_least, need_company, one_of
 from unweave.methods.mmd import KERNELS, mmd
 from unweave.methods.terms import autoencode
 from unweave.networks import Model
@@ -87,8 +87,7 @@ class InfoVAE(Method):
             )
 
     def noise(self, data: DataSpec, latents: int, rows: int) -> Mapping[str, Draw]:
-        if rows < 2:
-            raise UserError("info-vae: batch = 1; allowed: 2 images or more, whose codes can be compared")
+        need_company(self, rows)
         return {"z": Draw((rows, latents)), "prior": Draw((rows, latents))}
 
     def loss(self, model: Model, batch: Batch, state: State) -> Loss:

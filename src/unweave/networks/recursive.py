@@ -16,7 +16,7 @@ from unweave.networks.model import Model
 from unweave.networks.parallel import ParallelLinear
 from unweave.networks.router import Router
 from unweave.networks.vae import gaussian
-from unweave.types import Gaussian
+from unweave.types import Gaussian, UserError
 
 FIRST = {1: (32, 64), 2: (32,)}
 """Channels of the first module's convolutions, by the number of modules that follow (Chen et al. 2022, Tables 4, 5)."""
@@ -156,6 +156,12 @@ class RecursiveVAE(Model):
             self.first.append(_convolutions(shape[0], widths) if kernel[1] == 2 else encoder.encoder(shape, channels))
         if kernel[1] == 2:
             height, breadth = (side >> (len(widths) + len(encoders)) for side in shape[1:])
+            if min(height, breadth) < 1:
+                least = 1 << (len(widths) + len(encoders))
+                sides = f"{shape[1]}×{shape[2]}"
+                raise UserError(
+                    f"recurd: images of {sides}; allowed: at least {least} pixels a side (smaller ones: MLP)"
+                )
         for groups, count in zip(encoders, (*encoders[1:], self.count), strict=True):
             self.following.append(RecursiveModule(groups, channels, count, WIDTH, kernel, router, k, scaled, combine))
             channels = WIDTH
