@@ -27,7 +27,7 @@ def circles(text: str) -> list[tuple[float, float]]:
 
 
 def results(**more: float) -> list[Row]:
-    about = {"machine": "a <machine>", "commit": "abc"}
+    about = {"machine": "a <machine>", "commit": "abc", "precision": "bf16"}
     rows = [("DeVAE [1, 40]", (0.30, 0.34)), ("β-VAE β = 6", (0.50, 0.52))]
     return [
         ({"data": "dsprites", "row": row, "seed": k}, Result(f"{row[0]}{k}", {"mig": mig, **more}, {}, "", 60.0, about))
@@ -56,7 +56,7 @@ def test_the_page_says_how_it_was_made() -> None:
     text = page(rows, command="unweave study x", reading="First.\n\nSecond & last.", links={"D0": "../D0/report.html"})
     assert "unweave study x" in text and "<p>Second &amp; last.</p>" in text
     assert '<a href="../D0/report.html">' in text
-    assert "a &lt;machine&gt;" in text and "abc" in text
+    assert "a &lt;machine&gt;" in text and "abc" in text and "bf16" in text
     assert "5,000 steps (published: 300,000)" in text and "drawn by unweave" in text
     assert all(one.split(" ")[0] in text for one in STUDIES["devae-table1"].decided)
     assert not re.search(r'(?:src|href)="(?!data:|#|\.\./|https?://arxiv)', text)

@@ -53,6 +53,9 @@ def test_standing(tmp_path: Path) -> None:
     assert [labels["data"] for labels, _ in kept(entries, tmp_path)] == ["dsprites"]
     for _, job in entries[1:]:
         job.run(tmp_path)
+    # Numbers of a training say in which precision they were made.
+    training = STUDIES["devae-table1"]().jobs("smoke")[0][1]
+    assert training.run(tmp_path).about["precision"] == training.experiment.precision  # type: ignore[attr-defined]
     # These jobs are the same at every scale.
     assert standing(study, tmp_path).words == "paper"
     table = STUDIES["devae-table1"]()

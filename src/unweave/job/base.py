@@ -167,7 +167,7 @@ def keep(
 ) -> Result:
     """Keep a result: its arrays first, then the row that says it is whole."""
     row: dict[str, Any] = {"job": job.key, "kind": job.name, "title": job.title, "values": numbers(values)}
-    row |= {"failed": failed, "seconds": round(seconds, 3), "about": about(), "at": now(), "arrays": list(files)}
+    row |= {"failed": failed, "seconds": round(seconds, 3), "about": about(job), "at": now(), "arrays": list(files)}
     if arrays:
         name = f"result-{job.key}"
         folder.write_arrays(name, arrays)
@@ -191,9 +191,11 @@ def _result(folder: RunFolder, row: Mapping[str, Any]) -> Result:
         raise UserError(f"{folder.rows_path}: a damaged result ({type(error).__name__}: {error})") from None
 
 
-def about() -> dict[str, str | int]:
-    """Where a number is made."""
+def about(job: Job) -> dict[str, str | int]:
+    """Where a number is made, and in which precision where the job trains."""
+    experiment = getattr(job, "experiment", None)
     return {
+        **({} if experiment is None else {"precision": experiment.precision}),
         "numbers": NUMBERS,
         "machine": machine(),
         "commit": commit(),

@@ -236,7 +236,7 @@ class _Work:
         if arrays:
             self.folder.write_arrays(file, arrays)
             row["arrays"] = [file]
-        row |= {"about": about(), "at": now()}
+        row |= {"about": about(self.job), "at": now()}
         self.folder.append(row)
         self.found[(asked, step)] = row
 

@@ -220,7 +220,8 @@ def _settings(told: Told) -> Html:
     names = dict.fromkeys(str(labels["data"]) for labels, _ in study.jobs(told.scale) if "data" in labels)
     rows += [tag("tr", tag("th", f"Pixels of {name}", scope="row"), tag("td", _source(study, name))) for name in names]
     abouts = [dict(result.about) for _, result in told.results]
-    for key, title in (("machine", "Machines"), ("commit", "Commits"), ("threads", "Threads"), ("numbers", "Numbers")):
+    told_of = {"precision": "Precision", "machine": "Machines", "commit": "Commits", "threads": "Threads"}
+    for key, title in {**told_of, "numbers": "Numbers"}.items():
         found = sorted({str(about[key]) for about in abouts if about.get(key) not in (None, "")})
         if found:
             rows.append(tag("tr", tag("th", title, scope="row"), tag("td", "; ".join(found))))

@@ -13,7 +13,7 @@ from unweave.job import Job, Result, Training
 from unweave.studies.base import SCALES, Entry, Labels, Row, Study
 from unweave.types import UserError
 
-ABOUT = ("numbers", "machine", "commit", "threads")
+ABOUT = ("numbers", "precision", "machine", "commit", "threads")
 FIXED = ("study", "scale", "key", "seconds", "failed", "steps", "batch", *ABOUT, "command")
 """Columns of a study's CSV that are neither labels nor values."""
 
