@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from unweave.cli import main
+from unweave.job import Job, Result
 from unweave.studies import STUDIES
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +51,57 @@ def test_every_study_at_smoke_scale(
     found = ran(name, tmp_path_factory.mktemp("study"), capsys)
     assert found["failed"] == []
     assert time.process_time() - began < LONGEST
+
+
+def test_an_interrupted_study_leaves_a_page_of_what_there_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def some(jobs: Sequence[Job], out: Path, **how: object) -> Iterator[Result]:
+        yield from (job.run(out) for job in jobs[:2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("unweave.cli.study.perform", some)
+    words = [
+        "study",
+        "deft-fig8",
+        "--scale",
+        "smoke",
+        "--out",
+        str(tmp_path / "runs"),
+        "--results",
+        str(tmp_path / "a/b"),
+    ]
+    assert main(words) == 1
+    said = capsys.readouterr()
+    assert "of 2 of 4 results; to go on: unweave study deft-fig8" in said.out and "interrupted" in said.err
+    lines = list(csv.DictReader((tmp_path / "a/b/deft-fig8-smoke.csv").read_text(encoding="utf-8").splitlines()))
+    assert len(lines) == 2 and "2 of 4 jobs" in (tmp_path / "a/b/deft-fig8-smoke.html").read_text(encoding="utf-8")
+    monkeypatch.undo()
+    assert main(words) == 0
+    assert len((tmp_path / "a/b/deft-fig8-smoke.csv").read_text(encoding="utf-8").splitlines()) == 5
+
+
+def test_the_page_is_written_on_the_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def watched(jobs: Sequence[Job], out: Path, **how: object) -> Iterator[Result]:
+        for job in jobs:
+            yield job.run(out)
+            seen.append(len((out / "studies/deft-fig8-smoke.csv").read_text(encoding="utf-8").splitlines()) - 1)
+
+    monkeypatch.setattr("unweave.cli.study.perform", watched)
+    monkeypatch.setattr("unweave.cli.study.OFTEN", 0.0)
+    assert main(["study", "deft-fig8", "--scale", "smoke", "--out", str(tmp_path)]) == 0
+    assert seen == [1, 2, 3, 4]
+
+
+def test_a_folder_that_cannot_be_made_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    words = ["study", "deft-fig8", "--out", str(tmp_path / "runs"), "--results", str(tmp_path / "file" / "results")]
+    assert main(words) == 2
+    assert "cannot make the folder" in capsys.readouterr().err and not (tmp_path / "runs").exists()
 
 
 def test_dry_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,14 @@ from unweave.report.study import Told, links, rounded, study_page
 from unweave.report.text import table as text_table
 from unweave.store import write_text
 from unweave.studies import SCALES, STUDIES, Study, Table
-from unweave.studies.base import total
+from unweave.studies.base import Entry, Row, total
 from unweave.studies.kept import kept, table_csv
 from unweave.sweep import Standing, perform
 from unweave.sweep.local import processors
 from unweave.types import UserError
+
+OFTEN = 120.0
+"""Seconds between two writings of a study's page while its jobs are run."""
 
 
 @dataclass(frozen=True)
@@ -92,42 +96,39 @@ def run(argv: Sequence[str]) -> int:
         at = standing.lines[0] if standing.lines else ""
         console.progress(lambda: f"{standing.done} of {standing.total} jobs{left}  {at}")
 
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {target} ({error.strerror}); allowed: one that can be made") from None
+    command = shlex.join(["unweave", "study", *argv])
     broken: dict[str, str] = {}
     missing = [job for key, job in jobs.items() if key not in there]
-    for result in perform(
-        missing,
-        options.out,
-        on=options.on,
-        workers=options.workers,
-        device=options.device,
-        root=options.data_root,
-        told=told,
-    ):
-        if result.failed:
-            broken[result.key] = result.failed
-    results = kept(entries, options.out)
+    written = time.monotonic()
+    try:
+        for result in perform(
+            missing,
+            options.out,
+            on=options.on,
+            workers=options.workers,
+            device=options.device,
+            root=options.data_root,
+            told=told,
+        ):
+            if result.failed:
+                broken[result.key] = result.failed
+            if time.monotonic() - written > OFTEN:
+                _write(study, options, entries, command, target)
+                written = time.monotonic()
+    except KeyboardInterrupt:
+        results, sheet, page = _write(study, options, entries, command, target)
+        console.say(f"wrote {sheet} and {page} of {len(results)} of {len(entries)} results; to go on: {command}")
+        raise
+    results, sheet, page = _write(study, options, entries, command, target)
     # What failed when it was done before is a failure still.
     broken |= {result.key: result.failed for _, result in results if result.failed}
     failed = [(jobs[key].title, why) for key, why in broken.items()]
     for title, why in failed:
         console.say(f"{title}: {why}")
-    command = shlex.join(["unweave", "study", *argv])
-    target.mkdir(parents=True, exist_ok=True)
-    page, sheet = target / f"{study.name}-{options.scale}.html", target / f"{study.name}-{options.scale}.csv"
-    notes = target / f"{study.name}-{options.scale}.md"
-    reading = notes.read_text(encoding="utf-8") if notes.is_file() else ""
-    homes = {job.key: job.home for _, job in entries}
-    write_text(sheet, table_csv(study, options.scale, results, entries, command))
-    told_of = Told(
-        study,
-        options.scale,
-        results,
-        count,
-        command,
-        reading,
-        links(results, homes, options.out.resolve(), page.resolve()),
-    )
-    write_text(page, study_page(told_of))
     found = study.table(results)
     if found.columns:
         console.say(text_table(lines(found)))
@@ -147,6 +148,21 @@ def run(argv: Sequence[str]) -> int:
         }
     )
     return 1 if failed else 0
+
+
+def _write(
+    study: Study, options: Options, entries: Sequence[Entry], command: str, target: Path
+) -> tuple[list[Row], Path, Path]:
+    """The CSV and the page of what there is by now."""
+    results = kept(entries, options.out)
+    base = f"{study.name}-{options.scale}"
+    page, sheet, notes = (target / f"{base}.{ending}" for ending in ("html", "csv", "md"))
+    reading = notes.read_text(encoding="utf-8") if notes.is_file() else ""
+    homes = {job.key: job.home for _, job in entries}
+    found = links(results, homes, options.out.resolve(), page.resolve())
+    write_text(sheet, table_csv(study, options.scale, results, entries, command))
+    write_text(page, study_page(Told(study, options.scale, results, len(homes), command, reading, found)))
+    return results, sheet, page
 
 
 def lines(found: Table) -> list[dict[str, Any]]:
