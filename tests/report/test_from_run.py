@@ -110,6 +110,13 @@ def test_notes_say_what_differs_from_the_publication_and_from_independent_factor
     assert {name for name, _, _ in changes(run.experiment)} == {"stage_steps", "steps", "batch"}
 
 
+def test_the_kl_of_a_model_with_a_prior_of_its_own_is_explained() -> None:
+    for method, own in ((unweave.VampPrior(pseudo_inputs=4), True), (unweave.BetaVAE(), False)):
+        run = unweave.fit(method, "triangle", steps=1, batch=8, network=unweave.MLP((4,)))
+        notes = tell(run, codes=run.codes(20)).notes
+        assert any("prior is another one" in note for note in notes) is own
+
+
 def test_several_latent_spaces_are_named() -> None:
     story = tell(fit("devae", "triangle", steps=2, **TINY))
     assert any("2 latent spaces" in note and "space 0" in note for note in story.notes)

@@ -357,9 +357,21 @@ def _notes(run: Run, codes: Codes) -> Iterator[str]:
     if run.model.spaces > 1:
         what = f"scores, information and pictures are those of space {codes.space}"
         yield f"This model has {run.model.spaces} latent spaces; {what}."
+    if codes.logvar is not None and _own_prior(run):
+        yield (
+            "KL of the latents is to N(0, I), as for every method. This model's prior is another one: the recorded "
+            "term kl is to that, and a latent that tells nothing can have a KL here."
+        )
     if len(codes.mean) < e.data.rows:
         yield f"{len(codes.mean):,} of {e.data.rows:,} images were read for what each latent carries."
     yield "One seed: scores of other seeds with the same settings differ, often by more than methods do."
+
+
+def _own_prior(run: Run) -> bool:
+    """Whether codes of the prior are other numbers than the standard normals that they are made of."""
+    draws = torch.zeros(2, run.model.latents, device=next(run.model.parameters()).device)
+    with torch.no_grad():
+        return run.model.prior(draws) is not draws
 
 
 def _references(experiment: Complete, metrics: Sequence[type[Metric]]) -> list[Reference]:
