@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import pytest
 
@@ -51,9 +52,11 @@ def test_rates_of_failure() -> None:
     column = Column("failure rate (%)", ("mig",), "lower", pooled="failures")
     table = tabulate([column], row("a", [0.05, 0.3, 0.1, 0.2]), [printed("a", column.name, "8")], repeats=50)
     cell = table.cells["d", "a", column.name]
-    share = (1 + 4) / 54
     assert cell.ours == 25.0
-    assert cell.difference == pytest.approx(17 / (100 * math.sqrt(share * (1 - share) * (1 / 4 + 1 / 50))))
+    # One of 4 and 4 of 50: every split of the 5 failures that is no likelier, by the hypergeometric law.
+    chances = [math.comb(4, k) * math.comb(50, 5 - k) / math.comb(54, 5) for k in range(5)]
+    p = sum(chance for chance in chances if chance <= chances[1] * (1 + 1e-7))
+    assert cell.difference == pytest.approx(statistics.NormalDist().inv_cdf(1 - p / 2))
     same = tabulate([column], row("a", [0.5, 0.3]), [printed("a", column.name, "0")], repeats=50)
     assert same.cells["d", "a", column.name].difference == 0.0 and same.agreeing == 1
 

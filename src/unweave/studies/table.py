@@ -141,12 +141,11 @@ class Table(NamedTuple):
                     shares = column.pooled == "failures"
                     if high.ours != low.ours and _printed_apart(high, low, repeats, shares):
                         n, m = len(high.values), len(low.values)
-                        far = (
-                            _error_of_shares(high.ours / 100, n, low.ours / 100, m)
-                            if shares
-                            else _error(high.sd, n, low.sd, m)
-                        )
-                        sure = far is not None and abs(high.ours - low.ours) > APART * far
+                        if shares:
+                            sure = abs(shares_apart(high.ours, n, low.ours, m)) > APART
+                        else:
+                            far = _error(high.sd, n, low.sd, m)
+                            sure = far is not None and abs(high.ours - low.ours) > APART * far
                         found.append(Ordering(name, column.name, high.row, low.row, high.ours > low.ours, sure))
         return found
 
@@ -162,7 +161,8 @@ def tabulate(
 
     The difference is (ours − theirs) / √(s²/n + p²/m), with s and n our standard deviation and number of jobs, p and m
     the printed spread and its number of seeds. Where one of the spreads is missing the other stands for it: one run of
-    ours is taken to scatter as theirs did. Where the number of printed seeds is not stated, it is taken as ours.
+    ours is taken to scatter as theirs did. Where the number of printed seeds is not stated, it is taken as ours. Rates
+    of failure are compared by Fisher's exact test (``shares_apart``).
 
     Args:
         columns: of the table.
@@ -231,12 +231,11 @@ def _cell(
     spread = beside.deviation if beside else None
     difference = None
     if ours is not None and number is not None and column.pooled != "shown":
-        far: float | None
         if column.pooled == "failures":
-            far, sd = _error_of_shares(ours / 100, len(values), number / 100, repeats or len(values)), None
+            difference, sd = shares_apart(ours, len(values), number, repeats or len(values)), None
         else:
             far = _error(sd, len(values), spread, repeats or len(values))
-        difference = (ours - number) / far if far else 0.0 if ours == number and far is not None else None
+            difference = (ours - number) / far if far else 0.0 if ours == number and far is not None else None
     note = beside.note if beside else ""
     shown = "" if beside is None else beside.value + (f" ± {beside.spread.lstrip('±')}" if beside.spread else "")
     return Cell(data, row, column.name, values, ours, sd, shown, number, spread, difference, note)
@@ -250,17 +249,26 @@ def _error(s: float | None, n: int, p: float | None, m: int) -> float | None:
     return math.sqrt(s**2 / n + p**2 / m)
 
 
-def _error_of_shares(ours: float, n: int, theirs: float, m: int) -> float:
-    """Of the difference of two percentages, if both are samples of one share."""
-    share = (n * ours + m * theirs) / (n + m)
-    return 100 * math.sqrt(share * (1 - share) * (1 / n + 1 / m))
+def shares_apart(ours: float, n: int, theirs: float, m: int) -> float:
+    """How far two percentages of n and of m jobs lie apart, in standard errors, with the sign of ours − theirs.
+
+    It is the standard normal quantile that leaves half of the p-value of Fisher's exact test above it. The usual error
+    of two shares is far too small for one or two jobs: one of one beside 2 % of 50 would be 5 of them.
+
+    >>> round(shares_apart(100, 1, 2, 50), 2), round(shares_apart(100, 10, 2, 50), 2), shares_apart(0, 2, 0, 50)
+    (2.06, 6.41, 0.0)
+    """
+    from scipy.stats import fisher_exact, norm
+
+    some, others = round(n * ours / 100), round(m * theirs / 100)
+    p = float(fisher_exact([[some, n - some], [others, m - others]]).pvalue)
+    return math.copysign(float(norm.isf(min(p, 1.0) / 2)), ours - theirs) if p < 1 else 0.0
 
 
 def _printed_apart(high: Cell, low: Cell, repeats: int, shares: bool) -> bool:
     assert high.published is not None and low.published is not None
     if shares and repeats:
-        far = _error_of_shares(high.published / 100, repeats, low.published / 100, repeats)
-        return high.published - low.published > APART * far
+        return shares_apart(high.published, repeats, low.published, repeats) > APART
     if high.spread is None or low.spread is None or not repeats:
         return high.published != low.published
     return high.published - low.published > APART * math.hypot(high.spread, low.spread) / math.sqrt(repeats)
