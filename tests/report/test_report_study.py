@@ -123,6 +123,9 @@ def test_heat_maps_and_strips() -> None:
     assert text.count("data:image/png") == 2 and "latent 1" in text and "a &lt;caption&gt;" in text
     apart = figure(Strips("s", [("long", images), ("short", images[:2])]))
     assert len(set(re.findall(r"--d:(\d+)", apart))) == 1, "one magnification for all rows"
+    first = figure(Strips("s", [("image", images[:1]), ("drawn", images[:1]), ("latent", images)], ["−2", "0", "2"]))
+    assert first.count('class="rows"') == 2 and first.count('class="ticks"') == 1 and "ticked" in first
+    assert first.index("drawn") < first.index("ticked") < first.index("latent")
 
 
 def test_nothing_to_draw_is_no_error() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,13 +181,14 @@ def _outline(frame: Frame, values: Values, middle: float, room: float, colour: i
 
 
 def _strips(one: Strips) -> Html:
-    """Rows of images beside their names; rows of one length in one block."""
+    """Rows of images beside their names; neighbours of one length in one block, captions under the last that fits."""
     pieces: list[object] = [tag("h3", one.title)]
-    together = len({images.shape[:1] + images.shape[2:] for _, images in one.rows}) == 1
     most = max((len(images) for _, images in one.rows), default=0)
-    for rows in [list(one.rows)] if together else [[row] for row in one.rows]:
+    blocks = [list(rows) for _, rows in groupby(one.rows, lambda row: row[1].shape)]
+    fitting = [place for place, rows in enumerate(blocks) if len(rows[0][1]) == len(one.below)]
+    for place, rows in enumerate(blocks):
         names = tag("ol", *(tag("li", name) for name, _ in rows), class_="rows")
-        below = one.below if together else ()
+        below = one.below if fitting[-1:] == [place] else ()
         kind = "panel ticked" if below else "panel"
         pieces.append(tag("div", names, pictures.strip(*rows, below=below, columns=most), class_=kind))
     pieces += [tag("figcaption", one.caption)] if one.caption else []

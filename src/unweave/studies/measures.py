@@ -155,8 +155,8 @@ class Traversals(Measure):
         bases: how many images.
         reach: from −reach to reach.
 
-    Arrays: ``traversals`` (bases, latents, V, H, W, C) uint8, ``traversed`` (latents,), ``values`` (V,), ``bases``
-    (bases, H, W, C).
+    Arrays: ``traversals`` (bases, latents, V, H, W, C) uint8, ``traversed`` (latents,), ``values`` (V,), ``bases`` and
+    their reconstructions ``drawn`` (bases, H, W, C).
     """
 
     latents: int = 5
@@ -176,9 +176,10 @@ class Traversals(Measure):
         with torch.no_grad():
             x = run.view(rows)
             means = run.model.encode(x).mean
+            drawn = torch.sigmoid(run.model.decode(means))
         strips = np.stack([np.stack([_bytes(run.traverse(d, values, base)) for d in moved]) for base in means])
-        arrays = {"traversals": strips, "traversed": np.array(moved), "values": values.numpy(), "bases": _bytes(x)}
-        return {}, arrays
+        arrays = {"traversals": strips, "traversed": np.array(moved), "values": values.numpy()}
+        return {}, {**arrays, "bases": _bytes(x), "drawn": _bytes(drawn)}
 
 
 @dataclass(frozen=True)

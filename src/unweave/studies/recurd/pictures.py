@@ -118,7 +118,12 @@ def drawn(panel: Panel) -> type[Study]:
             for labels, result in picked(results):
                 if "traversals" in result.arrays:
                     strips = traversals(f"RecurD, {PRINTED[str(labels['data'])]}", result.arrays, bases=2)
-                    images = [(f"image {b + 1}", one[None]) for b, one in enumerate(result.arrays["bases"][:2])]
+                    pairs = [("image", "bases"), ("reconstruction", "drawn")]
+                    images = [
+                        (f"{word} {b + 1}", one[None])
+                        for word, name in pairs
+                        for b, one in enumerate(result.arrays.get(name, ())[:2])
+                    ]
                     found.append(replace(strips, rows=[*images, *strips.rows]))
             return found
 
