@@ -11,7 +11,7 @@ from unweave.analysis.attributes import attribute_along, block_accuracy, block_s
 from unweave.job import Arrays, Measure, Values
 from unweave.metrics.information import discretise, entropy, joined, mutual_information, units
 from unweave.run import Run
-from unweave.studies.measures import TILES
+from unweave.studies.measures import TILES, as_bytes
 from unweave.types import Codes
 
 
@@ -46,12 +46,12 @@ class BlockTraversals(Measure):
         x, again = run.reconstruct(torch.as_tensor(rows))
         with torch.no_grad():
             means = run.model.encode(x).mean
-        strips = [[_bytes(run.traverse(block, values.to(base), base)) for block in blocks] for base in means]
+        strips = [[as_bytes(run.traverse(block, values.to(base), base)) for block in blocks] for base in means]
         arrays = {
             "blocks": np.stack([np.stack(one) for one in strips]),
             "values": values.numpy(),
-            "bases": _bytes(x),
-            "reconstructed": _bytes(again),
+            "bases": as_bytes(x),
+            "reconstructed": as_bytes(again),
         }
         told = _told(codes, blocks)
         arrays |= {"told": told} | {f"told.{name}": told[:, k] for k, name in enumerate(codes.names)}
@@ -66,11 +66,6 @@ def _told(codes: Codes, blocks: tuple[tuple[int, ...], ...]) -> np.ndarray:
     symbols = joined(discretise(z, 10), blocks)[:, : len(blocks)]
     shared, whole = mutual_information(symbols, levels, "miller-madow"), entropy(levels)
     return np.clip(np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0), 0.0, 1.0)
-
-
-def _bytes(images: torch.Tensor) -> np.ndarray:
-    """(N, C, H, W) in [0, 1] -> (N, H, W, C) uint8."""
-    return (images.permute(0, 2, 3, 1) * 255).round().clamp(0, 255).byte().cpu().numpy()
 
 
 @dataclass(frozen=True)

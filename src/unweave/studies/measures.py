@@ -156,7 +156,7 @@ class Traversals(Measure):
         reach: from −reach to reach.
 
     Arrays: ``traversals`` (bases, latents, V, H, W, C) uint8, ``traversed`` (latents,), ``values`` (V,), ``bases`` and
-    their reconstructions ``drawn`` (bases, H, W, C).
+    what the model makes of them, ``reconstructed`` (bases, H, W, C).
     """
 
     latents: int = 5
@@ -177,9 +177,9 @@ class Traversals(Measure):
             x = run.view(rows)
             means = run.model.encode(x).mean
             drawn = torch.sigmoid(run.model.decode(means))
-        strips = np.stack([np.stack([_bytes(run.traverse(d, values, base)) for d in moved]) for base in means])
+        strips = np.stack([np.stack([as_bytes(run.traverse(d, values, base)) for d in moved]) for base in means])
         arrays = {"traversals": strips, "traversed": np.array(moved), "values": values.numpy()}
-        return {}, {**arrays, "bases": _bytes(x), "drawn": _bytes(drawn)}
+        return {}, {**arrays, "bases": as_bytes(x), "reconstructed": as_bytes(drawn)}
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def _kl(codes: Codes) -> NDArray[np.float64]:
     return Gaussian(codes.mean.double(), codes.logvar.double()).kl().mean(0).numpy()
 
 
-def _bytes(images: torch.Tensor) -> NDArray[np.uint8]:
+def as_bytes(images: torch.Tensor) -> NDArray[np.uint8]:
     """(N, C, H, W) in [0, 1] -> (N, H, W, C) uint8."""
     if images.ndim != 4:
         raise UserError(f"images of shape {tuple(images.shape)}; allowed: (N, C, H, W)")

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+import torch
+
 from unweave.job import Job, Result, Scores, Training
 from unweave.methods import DEFT, BetaTCVAE, CascadeVAEC, Method
 from unweave.metrics import DCI, MIG, BetaVAEScore
@@ -13,13 +16,15 @@ from unweave.networks import MLP
 from unweave.studies.base import Entry, Row, Scale, Study, experiment, grouped, picked
 from unweave.studies.deft.models import few
 from unweave.studies.drawn import distributions, traversals
-from unweave.studies.figures import Figure, HeatMap
-from unweave.studies.measures import Information, Recon, Traversals
+from unweave.studies.figures import Figure, HeatMap, Strips
+from unweave.studies.measures import Information, Recon, Traversals, as_bytes
 from unweave.studies.table import Column
 
 TRIANGLE = Scale(10_000, 256, 10, 5e-4)
 CHAIRS = Scale(20_280, 256, 1, 5e-4)
 TINY = Scale(8, 8, 1, 1e-3, network=MLP((16,)), images=200)
+GRID = 7
+"""Positions a side of the samples that are shown."""
 ROWS: Mapping[str, tuple[Method, int]] = {
     "CascadeVAE-C": (CascadeVAEC(beta_low=1.0, beta_high=10.0, stage_steps=2_000), 5),
     "β-TCVAE β = 6": (BetaTCVAE(beta=6.0), 5),
@@ -70,16 +75,33 @@ class DEFTFig14(Study):
         ]
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
-        found: list[Figure] = []
+        if not best(results):
+            return []
+        found: list[Figure] = [self._samples()]
         factors = self.data("triangle").factors
         assert factors is not None
         for row, (seed, result) in best(results).items():
             rows = [f"z{d + 1}" for d in range(len(result.arrays["nmi"]))]
             told = f"seed {seed}, MIG {result.values['mig']:.3f}"
             found.append(HeatMap(f"(b) {row}", {"NMI(z, c)": result.arrays["nmi"]}, rows, factors.names, told))
-        for one in self.columns[:3] if found else ():
+        for one in self.columns[:3]:
             found.append(distributions(f"(c) {one.name}", results, "row", one.values, up=one.name, unit=True))
         return found
+
+    def _samples(self) -> Strips:
+        """Panel (a): triangles on a grid of positions."""
+        data = self.data("triangle")
+        assert data.factors is not None
+        images = data.open()
+        places = np.linspace(0, 31, GRID).round().astype(int)
+        x_and_y = [data.factors.names.index(name) for name in ("pos_x", "pos_y")]
+        levels = images.levels(torch.arange(data.rows)).numpy()[:, x_and_y]
+        rows = []
+        for x in places:
+            these = [int(np.flatnonzero((levels == (x, y)).all(1))[0]) for y in places]
+            rows.append((f"pos_x {x}", as_bytes(images.batch(torch.tensor(these), {}))))
+        told = "Every triangle points at the middle; pos_x counts rows, as in the authors' code."
+        return Strips("(a) The data set", rows, [f"pos_y {y}" for y in places], told)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def drawn(panel: Panel) -> type[Study]:
             for labels, result in picked(results):
                 if "traversals" in result.arrays:
                     strips = traversals(f"RecurD, {PRINTED[str(labels['data'])]}", result.arrays, bases=2)
-                    pairs = [("image", "bases"), ("reconstruction", "drawn")]
+                    pairs = [("image", "bases"), ("reconstruction", "reconstructed")]
                     images = [
                         (f"{word} {b + 1}", one[None])
                         for word, name in pairs
