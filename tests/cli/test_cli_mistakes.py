@@ -33,10 +33,10 @@ TRAIN = {
     "data": ("train vae --data trangle", "'triangle'"),
     "option": ("train beta-vae --data triangle --bta 3", "--beta"),
     "option of another method": ("train vae --data triangle --gamma 3", "unknown option --gamma"),
-    "value": ("train vae --data triangle --steps many", "--steps: invalid literal for int() with base 10: 'many'"),
+    "value": ("train vae --data triangle --steps many", "--steps: 'many'; allowed: a whole number"),
     "value of the method": (
         "train beta-vae --data triangle --beta x",
-        "--beta: could not convert string to float: 'x'",
+        "--beta: 'x'; allowed: a number",
     ),
     "no value": ("train vae --data triangle --steps", "--steps"),
     "stray word": ("train vae --data triangle fast", "fast"),
@@ -45,7 +45,10 @@ TRAIN = {
     "seeds": ("train vae --data triangle --seeds 0", "seeds = 0"),
     "seed": ("train vae --data triangle --seed -1", "seed = -1"),
     "every": ("train vae --data triangle --every 0", "every = 0"),
-    "lr": ("train vae --data triangle --lr -1", "-1"),
+    "lr": ("train vae --data triangle --lr -1", "lr = -1.0 of optimiser's Adam; allowed: 0 or more"),
+    "half a step": ("train vae --data triangle --steps 2.5", "--steps: '2.5'; allowed: a whole number"),
+    "size as a word": ("train vae --data .:size=abc", "given: 'abc'; allowed: a whole number"),
+    "a file for data": ("train vae --data notes.txt", "no kind that is read"),
     "groups": ("train deft --data triangle --betas 3 2 1", "multiples of 3"),
     "latents": ("train deft --data triangle --latents 5", "multiples of 2"),
     "negative beta": ("train beta-vae --data triangle --beta -1", "-1"),
@@ -65,6 +68,7 @@ TRAIN = {
 @pytest.mark.parametrize("case", TRAIN)
 def test_train_refuses(case: str, call: Call, tmp_path: Path) -> None:
     words, told = TRAIN[case]
+    (tmp_path / "notes.txt").write_text("no data", encoding="utf-8")
     done = call(*words.split())
     assert done.code == 2
     assert told in done.line

@@ -146,11 +146,11 @@ BAD = {
     "likelihood": ("unknown likelihood 'gauss'", {"likelihood": "gauss"}),
     "network": ("network = 'conv'; allowed", {"network": "conv"}),
     "lr": ("Adam.lr = nan; allowed: a finite number", {"optimiser": Adam(lr=float("nan"))}),
-    "lr negative": ("lr and weight decay of 0 or more", {"optimiser": Adam(lr=-1e-3)}),
+    "lr negative": ("lr = -0.001 of optimiser's Adam; allowed: 0 or more", {"optimiser": Adam(lr=-1e-3)}),
     "weight decay": ("weight_decay = inf; allowed: a finite number", {"optimiser": Adam(weight_decay=float("inf"))}),
-    "betas": (r"betas in \[0, 1\)", {"optimiser": Adam(betas=(0.9, 1.0))}),
-    "eps": ("eps and clip above 0", {"optimiser": Adam(eps=0.0)}),
-    "clip": ("eps and clip above 0", {"optimiser": Adam(clip=0.0)}),
+    "betas": (r"betas = \(0.9, 1.0\) of .* numbers from 0, below 1", {"optimiser": Adam(betas=(0.9, 1.0))}),
+    "eps": ("eps = 0.0 of .* above 0", {"optimiser": Adam(eps=0.0)}),
+    "clip": ("clip = 0.0 of .* above 0, or None", {"optimiser": Adam(clip=0.0)}),
     "latents": ("5 latents do not divide into 2 groups", {"method": "deft", "latents": 5}),
 }
 

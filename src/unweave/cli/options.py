@@ -20,6 +20,11 @@ HELP = ("-h", "--help")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 WIDE = {"COLUMNS": "10000"}
 """Lets messages be as long as they are: tyro breaks lines, and long words, at the width of the terminal."""
+PLAIN = {
+    r"invalid literal for int\(\) with base 10: ('.*?')": r"\1; allowed: a whole number",
+    r"could not convert string to float: ('.*?')": r"\1; allowed: a number",
+}
+"""What Python says of a word that is no number, and what people are told."""
 OTHER = {"--runs": "--out"}
 """The folder of runs has two names: some verbs also write something else, and call that --out."""
 
@@ -113,6 +118,8 @@ def _gist(text: str) -> str:
     gist = (
         one_line(" ".join(said)).replace("Error parsing ", "").replace("Expected 1 values.", "One value is expected.")
     )
+    for python, ours in PLAIN.items():
+        gist = re.sub(python, ours, gist)
     return gist.rstrip(".") or "these words were not understood"
 
 

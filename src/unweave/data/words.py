@@ -83,6 +83,8 @@ def _start(text: str, table: Mapping[str, type[Dataset]]) -> tuple[Dataset, list
         raise UserError(f"{name}: no such file; allowed: {OWN}, or one of {', '.join(table)}")
     if any(mark in name for mark in (os.sep, "/", "~")):
         raise UserError(f"{name}: no such folder; allowed: {OWN}, or one of {', '.join(table)}")
+    if Path(name).is_file():
+        raise UserError(f"{name}: a file of no kind that is read; allowed: {OWN}, or one of {', '.join(table)}")
     raise UserError(f"unknown data set {name!r}{hint(name, table)} (allowed: {', '.join(table)}, or {OWN})")
 
 
@@ -163,4 +165,5 @@ def _as(kind: Callable[[str], T], text: str, where: str) -> T:
     try:
         return kind(text)
     except ValueError:
-        raise UserError(f"{where}; given: {text!r}") from None
+        what = {int: "; allowed: a whole number", float: "; allowed: a number"}.get(kind, "")  # type: ignore[call-overload]
+        raise UserError(f"{where}; given: {text!r}{what}") from None

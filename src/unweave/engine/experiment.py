@@ -146,11 +146,16 @@ class Complete:
 
 def check_adam(adam: Adam, name: str) -> None:
     """Raises UserError for settings of Adam that cannot train."""
-    inside = adam.lr >= 0 and adam.weight_decay >= 0 and adam.eps > 0 and all(0 <= b < 1 for b in adam.betas)
-    if not inside or (adam.clip is not None and adam.clip <= 0):
-        raise UserError(
-            f"{name} = {adam}; allowed: lr and weight decay of 0 or more, eps and clip above 0, betas in [0, 1)"
-        )
+    rules = {
+        "lr": (adam.lr >= 0, "0 or more"),
+        "weight_decay": (adam.weight_decay >= 0, "0 or more"),
+        "eps": (adam.eps > 0, "above 0"),
+        "betas": (all(0 <= beta < 1 for beta in adam.betas), "numbers from 0, below 1"),
+        "clip": (adam.clip is None or adam.clip > 0, "above 0, or None"),
+    }
+    for field, (well, allowed) in rules.items():
+        if not well:
+            raise UserError(f"{field} = {getattr(adam, field)} of {name}'s Adam; allowed: {allowed}")
 
 
 def preset_for(method: type[Method], data: Dataset | str) -> Preset:
