@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import sys
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from unweave.cli.entry import VERBS
+from unweave.store import StoreError
 
 from .conftest import Call
 
@@ -81,6 +83,29 @@ def test_broken_pictures_are_listed_or_left_out(call: Call, photos: Path) -> Non
     words = shlex.split(printed[printed.index("unweave encode") :])[1:]
     more = call(*words)
     assert more.code == 0 and "left out   picture" in more.out
+
+
+def test_a_refusal_leaves_nothing(call: Call) -> None:
+    place = Path("few")
+    place.mkdir()
+    Image.new("L", (16, 16)).save(place / "0.png")
+    assert "few has 1 images; allowed: 10 or more" in call("fit", "few").line
+    assert "cannot write nowhere/c.csv" in call("fit", "few", "--codes", "nowhere/c.csv").line
+    assert not Path("few-unweave").exists()
+    Path("few-unweave").mkdir()
+    assert call("fit", "few").code == 2 and Path("few-unweave").is_dir()
+
+
+def test_a_full_disk_is_a_failure_and_no_mistake(call: Call, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *rest: object) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            raise StoreError(f"cannot write {path}: No space left on device") from None
+
+    monkeypatch.setattr("unweave.store.folder.write_json", full)
+    done = call("fit", "my photos", *SMALL)
+    assert done.code == 1 and "No space left on device" in done.err
 
 
 def test_what_looks_like_a_mistake_is_said(call: Call) -> None:

@@ -91,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Failed as error:
         return _answer(verb, error, FAILED)
     except UserError as error:
-        return _answer(verb if verb in VERBS else "", error, WRONG)
+        return _answer(verb if verb in VERBS else "", error, FAILED if _full(error) else WRONG)
     except Exception as error:
         if _debugging():
             raise
@@ -159,6 +159,12 @@ def _speakable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and "utf" not in stream.encoding.lower():
             stream.reconfigure(errors="replace")
+
+
+def _full(error: UserError) -> bool:
+    """Whether a disk refused to write on: nothing that was asked for wrongly."""
+    cause = error.__cause__ or error.__context__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def _answer(verb: str, error: UserError, code: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ import tyro
 
 from unweave.cli.console import Console, Failed, clock, looked_over
 from unweave.cli.options import parse
+from unweave.cli.runs import writable
 from unweave.cli.sweep import going_on, line
 from unweave.data import Folder
 from unweave.own import Asked, Chosen, Fitting, begin, check, looked_at
@@ -78,7 +80,7 @@ def run(argv: Sequence[str]) -> int:
     if not options.folder:
         raise UserError("no folder named; allowed: unweave fit FOLDER, a folder of pictures (PNG, JPEG, WebP, TIFF)")
     if options.codes is not None:
-        check_form(options.codes)
+        check_form(writable(options.codes, "codes.csv"))
     console = Console(options.json)
     data = looked_at(options.folder)
     out = options.out or Path((re.sub(r"[^\w.-]+", "-", short(data)).strip("-") or "pictures") + "-unweave")
@@ -94,7 +96,7 @@ def run(argv: Sequence[str]) -> int:
     check(asked)
     how: dict[str, Any] = {"device": options.device, "root": options.data_root}
     again = shlex.join(["unweave", "fit", *argv])
-    with RunFolder(out).lock():
+    with _swept(out), RunFolder(out).lock():
         data.prepare(options.data_root, lambda told: console.progress(lambda: told))
         with naming(console) as busy:
             spent = time.monotonic() - start
@@ -114,6 +116,18 @@ def run(argv: Sequence[str]) -> int:
     console.say(f"it took {clock(time.monotonic() - start)}")
     console.result(_document(fitting, chosen, failed))
     return 0
+
+
+@contextmanager
+def _swept(out: Path) -> Iterator[None]:
+    """A folder in which nothing was written before something was refused does not stay."""
+    there = out.exists()
+    try:
+        yield
+    except UserError:
+        if not there and out.is_dir() and not [one for one in out.iterdir() if one.name != ".lock"]:
+            shutil.rmtree(out)
+        raise
 
 
 def _train(console: Console, fitting: Fitting, options: Options, again: str, how: dict[str, Any]) -> list[str]:
