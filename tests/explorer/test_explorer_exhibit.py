@@ -12,6 +12,8 @@ import pytest
 import torch
 
 import unweave
+from unweave import MLP, Experiment, fit
+from unweave.data.in_memory import InMemory
 from unweave.explorer import Exhibit
 from unweave.explorer.summary import Summary, frames, summarise, units
 from unweave.run import load
@@ -246,3 +248,14 @@ def test_images_that_were_in_memory_are_no_rows_elsewhere() -> None:
     run.experiment = dataclasses.replace(run.experiment, data=dataclasses.replace(run.data, digest="gone"))
     run._images = None
     assert Exhibit(run).about()["rows"] == 0
+
+
+def test_images_without_factors_start_at_one_of_them(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8)
+    data = InMemory.of(images)
+    run = fit(Experiment("vae", data, network=MLP((8,)), latents=2, steps=2, batch=4))
+    for asked in (30, 12):
+        exhibit = Exhibit(run, images=asked)
+        found = exhibit.summary(0)
+        assert found.row is not None
+        assert exhibit.row(found.row, 0)[0] == pytest.approx(found.start, abs=1e-3)

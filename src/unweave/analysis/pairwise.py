@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from unweave.data.base import Dataset, Images
-from unweave.engine.codes import BATCH, nuisance
-from unweave.engine.noise import draw
+from unweave.engine.codes import BATCH, nuisance, sampled
 from unweave.metrics.information import discretise, entropy, mutual_information
 from unweave.metrics.rows import Floats, representation
 from unweave.names import known
 from unweave.networks import Model
-from unweave.types import Codes, Draw, UserError
+from unweave.types import Codes, UserError
 
 
 def pairwise_nmi(codes: Codes, bins: int = 20) -> Floats:
@@ -81,15 +80,8 @@ def layer_codes(
     >>> {name: codes.mean.shape[1] for name, codes in layer_codes(model, data, data.open(), count=20).items()}
     {'layer 1': 8, 'layer 3': 8, 'layer 5': 16, 'layer 7': 16, 'layer 10': 64}
     """
-    if count is not None and count < 1:
-        raise UserError(f"layer_codes: count = {count}; allowed: a whole number from 1, or None for all images")
     parameter = next(model.parameters())
-    rows = torch.arange(images.rows, device=parameter.device)
-    if count is not None and count < images.rows:
-        order = draw(
-            torch.tensor([seed], device=parameter.device), 0, "codes rows", Draw((images.rows,), "permutation")
-        )
-        rows = order[0, :count].sort().values
+    rows = sampled(images.rows, count, seed, parameter.device)
     found: dict[str, list[Tensor]] = {}
     levels = []
     for start in range(0, len(rows), BATCH):

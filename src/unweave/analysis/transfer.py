@@ -9,12 +9,11 @@ import numpy as np
 import torch
 
 from unweave.data.base import Dataset, Images
-from unweave.engine.codes import BATCH, nuisance
-from unweave.engine.noise import draw
+from unweave.engine.codes import BATCH, nuisance, sampled
 from unweave.metrics.logistic import fit, live, quietly, standardise
 from unweave.metrics.rows import Floats, Ints, generator, split, table
 from unweave.names import known
-from unweave.types import Codes, Draw, UserError
+from unweave.types import Codes, UserError
 
 FRACTIONS = (0.2, 0.4, 0.6, 0.8, 1.0)
 """Of the training images, as in RecurD, Fig. 7."""
@@ -129,12 +128,7 @@ def pixel_codes(data: Dataset, images: Images, count: int | None = 10_000, seed:
     >>> pixel_codes(Triangle(), Triangle().open(), 20).mean.shape
     torch.Size([20, 4096])
     """
-    if count is not None and count < 1:
-        raise UserError(f"pixel_codes: count = {count}; allowed: a whole number from 1, or None for all images")
-    rows = torch.arange(images.rows)
-    if count is not None and count < images.rows:
-        order = draw(torch.tensor([seed]), 0, "codes rows", Draw((images.rows,), "permutation"))
-        rows = order[0, :count].sort().values
+    rows = sampled(images.rows, count, seed)
     pixels, levels = [], []
     for some in rows.split(BATCH):
         pixels.append(images.batch(some, nuisance(images, some, seed, "codes")).flatten(1).float().cpu())

@@ -21,6 +21,23 @@ BATCH, ON_CARD = 512, 4096
 """Images a pass, on a CPU and, of 64×64 pixels in three channels, on a card; it moves numbers by rounding only."""
 
 
+def sampled(total: int, count: int | None, seed: int = 0, device: torch.device | str = "cpu") -> Tensor:
+    """The rows, in order, that ``encode`` reads of so many images.
+
+    Raises:
+        UserError: a count below 1.
+
+    >>> sampled(10, None).tolist() == sampled(10, 10).tolist() == list(range(10)), len(sampled(10, 3))
+    (True, 3)
+    """
+    if count is not None and count < 1:
+        raise UserError(f"count = {count}; allowed: a whole number from 1, or None for all images")
+    if count is None or count >= total:
+        return torch.arange(total, device=device)
+    seeds = torch.tensor([seed], device=device)
+    return draw(seeds, 0, "codes rows", Draw((total,), "permutation"))[0, :count].sort().values
+
+
 @torch.no_grad()
 def encode(
     model: Model,
@@ -49,12 +66,7 @@ def encode(
     if device.type == "cpu":
         keep_memory()
     dtype, own = next(model.parameters()).dtype, home(device)
-    seeds = torch.tensor([seed], device=own)
-    if count is not None and count < 1:
-        raise UserError(f"count = {count}; allowed: a whole number from 1, or None for all images")
-    rows = torch.arange(images.rows, device=own)
-    if count is not None and count < images.rows:
-        rows = draw(seeds, 0, "codes rows", Draw((images.rows,), "permutation"))[0, :count].sort().values
+    rows = sampled(images.rows, count, seed, own)
     kept: dict[str, Tensor] = {}
 
     def keep(name: str, some: slice, value: Tensor) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from unweave.data.elsewhere import own_fit
 from unweave.engine import encode
+from unweave.engine.codes import sampled
 from unweave.explorer.summary import Summary, Unit, from_json, information, summarise, to_json, units, unknown
 from unweave.explorer.upload import picture_of
 from unweave.names import hint
@@ -275,10 +276,8 @@ class Exhibit:
         with self._model:
             run = self.run
             codes = encode(run.model, run.data, run.images, count=self.images, seed=0, space=space, distortion=False)
-        found = summarise(codes)
-        if codes.levels.shape[1]:
-            with suppress(UserError):
-                found = replace(found, row=self.index(codes.levels[middle(codes)].tolist()))
+        rows = sampled(run.images.rows, self.images)
+        found = replace(summarise(codes), row=int(rows[middle(codes)]))
         self._keep(space, found)
         return found
 

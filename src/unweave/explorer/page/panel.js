@@ -7,6 +7,7 @@ import { Latents } from "./latents.js";
 
 const LARGEST = 16 * 1024 * 1024;
 const nowhere = { kind: "hand", row: null, pixels: null, words: "A code put in by hand" };
+const middle = { ...nowhere, words: "The middle of the model's codes" };
 
 // Where a picture came from, as told beside a run of other data, where its number and its levels mean nothing.
 const elsewhere = (origin, same) => same || origin.row === null ? origin
@@ -48,7 +49,7 @@ export class Panel {
         return;
       } catch (error) { this.say(error.message, true); }
     }
-    await this.start(z ?? known.start.z, nowhere, false);
+    await this.start(z ?? known.start.z, z ? nowhere : middle, false);
     this.desk.opened(this);
   }
 
