@@ -22,7 +22,7 @@ from unweave.networks import BODIES, Body
 from unweave.networks.likelihoods import LIKELIHOODS
 from unweave.types import Adam, UserError
 
-NUMBERS = 2
+NUMBERS = 3
 """Raised by every change that can move a number (the "Numbers" entries of the changelog); part of every key."""
 
 LARGEST = 2**31 - 1

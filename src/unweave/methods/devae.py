@@ -110,7 +110,8 @@ class DeVAE(Method):
         if self.aggregation == "random" and len(self.betas) > 1:
             return self._random(net, batch, qs)
         # Reconstruction before KL, as in β-VAE: gradients add up in this order, which K = 1 needs bit for bit.
-        recons = [self.recon(net, batch, q, i) for i, q in enumerate(qs)]
+        zs = [self.code(net, q, self.drawn(batch, i), i) for i, q in enumerate(qs)]
+        recons = [net.distortion(logits, batch.x).mean() for logits in net.decode_all(zs)]
         kls = [self.kl(net, q, i) for i, q in enumerate(qs)]
         total = sum(self.scale**i * (recons[i] + self.betas[i] * kls[i]) for i in spaces)
         terms = {"recon": recons[0], "kl": kls[0]}
@@ -118,10 +119,9 @@ class DeVAE(Method):
             terms |= {f"recon.{i}": recons[i], f"kl.{i}": kls[i]}
         return Loss(cast(Tensor, total), terms | self._exponents(net))
 
-    def recon(self, net: SpacesVAE, batch: Batch, q: Gaussian, i: int) -> Tensor:
-        """Batch-mean reconstruction error of space i."""
-        noise = batch.noise["z" if i == 0 or self.shared_noise else f"z.{i}"]
-        return net.distortion(net.decode(self.code(net, q, noise, i), i), batch.x).mean()
+    def drawn(self, batch: Batch, i: int) -> Tensor:
+        """The noise of space i."""
+        return batch.noise["z" if i == 0 or self.shared_noise else f"z.{i}"]
 
     def code(self, net: SpacesVAE, q: Gaussian, noise: Tensor, i: int) -> Tensor:
         """A sample of space i, (N, D)."""

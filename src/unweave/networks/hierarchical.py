@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -113,9 +113,19 @@ class SpacesVAE(Model):
             return self.decoder(z)
         return self.decode_as(z, self.code[space])
 
+    def decode_all(self, zs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """What ``decode`` makes of (N, D) codes of every space, all of them in one batch."""
+        if self.spaces == 1:
+            return (self.decoder(zs[0]),)
+        told = torch.cat([self._told(z, self.code[space]) for space, z in enumerate(zs)])
+        return self.decoder(told).split([len(z) for z in zs])
+
     def decode_as(self, z: Tensor, code: Tensor) -> Tensor:
         """Decode with a given space code, (D,) or (K,)."""
-        return self.decoder(torch.cat([z, code.expand(*z.shape[:-1], code.shape[-1])], dim=-1))
+        return self.decoder(self._told(z, code))
+
+    def _told(self, z: Tensor, code: Tensor) -> Tensor:
+        return torch.cat([z, code.expand(*z.shape[:-1], code.shape[-1])], dim=-1)
 
     def features(self, x: Tensor) -> Mapping[str, Tensor]:
         return self.encoder.features(x)
