@@ -92,8 +92,14 @@ def test_a_refusal_leaves_nothing(call: Call) -> None:
     assert "few has 1 images; allowed: 10 or more" in call("fit", "few").line
     assert "cannot write nowhere/c.csv" in call("fit", "few", "--codes", "nowhere/c.csv").line
     assert not Path("few-unweave").exists()
+    assert call("fit", "few", "--out", "a/b/c").code == 2 and not Path("a").exists()
     Path("few-unweave").mkdir()
     assert call("fit", "few").code == 2 and Path("few-unweave").is_dir()
+
+
+def test_codes_may_go_into_the_folder_that_is_made(call: Call, photos: Path) -> None:
+    done = call("fit", "my photos", *SMALL, "--out", "made", "--codes", "made/codes.npz")
+    assert done.code == 0 and Path("made/codes.npz").is_file(), done.err
 
 
 def test_a_full_disk_is_a_failure_and_no_mistake(call: Call, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

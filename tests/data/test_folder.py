@@ -19,6 +19,7 @@ from unweave.data.cache import CACHE_VARIABLE
 from unweave.data.folder import pictures
 from unweave.data.formats import anyfile
 from unweave.data.formats.anyfile import Broken, Look, image_of
+from unweave.data.variants import Color
 from unweave.engine.experiment import from_json, to_json
 from unweave.networks import MLP, Conv
 from unweave.testing import check_dataset
@@ -201,6 +202,10 @@ def test_pictures_of_twelve_bits_in_sixteen_are_doubted(place: Path) -> None:
         Image.fromarray(np.full((9, 9), 4095 - k, np.uint16)).save(place / f"{k}.png")
     (doubt,) = Folder(place, size=8).describe()["doubts"]
     assert doubt.startswith("the brightest pixel of 3 images is 16 of 255") and "12 in 16" in doubt
+    (place / "a.bmp").write_bytes(b"anything")
+    for inside in (Split(Folder(place, size=8), fraction=0.6), Color(Folder(place, size=8, grey=True))):
+        told = inside.describe()
+        assert told["doubts"] == [doubt] and told["notes"] == ["files of other kinds, which are not read: 1 .bmp"]
 
 
 def test_a_changed_folder_is_decoded_anew(place: Path) -> None:

@@ -148,6 +148,8 @@ def test_what_was_found_out_is_kept_and_read_again(folders: list[Path], monkeypa
         lambda kept: kept["spaces"]["0"].update(nmi=[["much"] * len(one) for one in kept["spaces"]["0"]["nmi"]]),
         lambda kept: kept["spaces"]["0"].update(row=10**9),
         lambda kept: kept["spaces"]["0"].update(row=-1),
+        lambda kept: kept["spaces"]["0"].update(row=None),
+        lambda kept: kept["spaces"]["0"].update(low=[10**400] * 4),
         lambda kept: kept["spaces"].update({"0": ["images"]}),
         lambda kept: kept["spaces"]["0"].update(nmi=[[0.0]] * 4),
         lambda kept: kept["spaces"]["0"].update(surprise=1),

@@ -6,6 +6,8 @@ import base64
 import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from PIL import Image
 
 from unweave import MLP, Experiment, Folder, Split, fit
 from unweave.explorer import Exhibit, static_page
-from unweave.explorer.static import FRAMES, explore
+from unweave.explorer.static import FRAMES, _elsewhere, explore
 from unweave.explorer.summary import frames
+from unweave.report.story import Story
 from unweave.run import load
 
 SHEET = re.compile(r'<img src="data:image/png;base64,([^"]+)" class="sheet"')
@@ -78,5 +81,29 @@ def test_it_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     data = Split(Folder(place, size=16), fraction=0.5)
     run = fit(Experiment("vae", data, network=MLP((8,)), steps=2, batch=4), out=tmp_path / "runs")
     html = static_page(run, codes=run.codes(), images=6)
-    assert "her pictures" in html and "Folder(path=Path(&#x27;her pictures&#x27;)" in html
     assert "of somebody" not in html and str(tmp_path) not in html
+    assert "her pictures" in html and "Folder(path=Path(&#x27;her pictures&#x27;)" in html
+
+
+@pytest.mark.parametrize(
+    "source, shown",
+    [
+        ("/home/jane/acme/dsprites.npz", "dsprites.npz"),
+        (
+            "drawn, on /home/jane/secret place/scream.jpg of 215 × 274 pixels",
+            "drawn, on scream.jpg of 215 × 274 pixels",
+        ),
+        (r"C:\Users\jane doe\set.npz, 10 images", "set.npz, 10 images"),
+        ("drawn by unweave (3 / 4 of it)", "drawn by unweave (3 / 4 of it)"),
+    ],
+)
+def test_where_pixels_were_read_at_training_is_no_address(source: str, shown: str, exhibits: list[Exhibit]) -> None:
+    told = _elsewhere(Story("t", summary={"Pixels from": source}), exhibits[0].run)
+    assert told.summary["Pixels from"] == shown
+
+
+def test_folders_of_a_relative_path_are_left_out_too() -> None:
+    run: Any = SimpleNamespace(data=Folder(Path("clients/acme"), labels=Path("clients/acme.csv")), root=None)
+    story = Story("t", summary={"Pixels from": "clients/acme, 60 pictures"}, command=f"fit({run.data!r})")
+    told = _elsewhere(story, run)
+    assert told.summary["Pixels from"] == "acme, 60 pictures" and "clients" not in told.command

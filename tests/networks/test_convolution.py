@@ -79,7 +79,13 @@ def test_it_runs_under_vmap(kind: Any, inputs: int, outputs: int, kernel: Any, m
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize(
     "kernel, stride, padding",
-    [((4, 4), (2, 2), (1, 1)), ((3, 3), (1, 1), (1, 1)), ((5, 4), (1, 2), (2, 1)), ((6, 3), (2, 3), (2, 0))],
+    [
+        ((4, 4), (2, 2), (1, 1)),
+        ((3, 3), (1, 1), (1, 1)),
+        ((5, 4), (1, 2), (2, 1)),
+        ((6, 3), (2, 3), (2, 0)),
+        ((15, 17), (1, 1), (7, 8)),
+    ],
 )
 def test_patches_are_added_as_fold_adds_them(
     kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], dtype: torch.dtype
@@ -92,6 +98,10 @@ def test_patches_are_added_as_fold_adds_them(
     columns = patches.reshape(n, -1, height * width)
     expected = torch.nn.functional.fold(columns, size, kernel, 1, padding, stride)
     assert torch.equal(_added(patches, stride, padding), expected)
+
+
+def test_no_images_make_no_images() -> None:
+    assert ConvTranspose2d(2, 1, 4, 2, 1)(torch.zeros(0, 2, 4, 4)).shape == (0, 1, 8, 8)
 
 
 def test_grey_images_are_told_to_be_channels_last() -> None:

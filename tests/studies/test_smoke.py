@@ -73,11 +73,17 @@ def test_an_interrupted_study_leaves_a_page_of_what_there_is(
     ]
     assert main(words) == 1
     said = capsys.readouterr()
-    assert "of 2 of 4 results; to go on: unweave study deft-fig8" in said.out and "interrupted" in said.err
+    assert "2 of 4 results\nto go on: unweave study deft-fig8" in said.out and "interrupted" in said.err
     lines = list(csv.DictReader((tmp_path / "a/b/deft-fig8-smoke.csv").read_text(encoding="utf-8").splitlines()))
     assert len(lines) == 2 and "2 of 4 jobs" in (tmp_path / "a/b/deft-fig8-smoke.html").read_text(encoding="utf-8")
     monkeypatch.undo()
     assert main(words) == 0
+    # A whole one from elsewhere is not replaced by less: here the runs are gone.
+    before = {path: path.read_bytes() for path in (tmp_path / "a/b").iterdir()}
+    monkeypatch.setattr("unweave.cli.study.perform", some)
+    assert main([*words, "--out", str(tmp_path / "others")]) == 1
+    assert {path: path.read_bytes() for path in (tmp_path / "a/b").iterdir()} == before
+    monkeypatch.undo()
     assert len((tmp_path / "a/b/deft-fig8-smoke.csv").read_text(encoding="utf-8").splitlines()) == 5
 
 
@@ -95,6 +101,23 @@ def test_the_page_is_written_on_the_way(
     monkeypatch.setattr("unweave.cli.study.OFTEN", 0.0)
     assert main(["study", "deft-fig8", "--scale", "smoke", "--out", str(tmp_path)]) == 0
     assert seen == [1, 2, 3, 4]
+
+
+def test_a_part_that_cannot_be_drawn_stops_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter([ValueError("too few"), None, None, None, None])
+
+    def figures(study: object, results: object) -> list[object]:
+        error = next(drawn)
+        if error is not None:
+            raise error
+        return []
+
+    monkeypatch.setattr(STUDIES["deft-fig8"], "figures", figures)
+    monkeypatch.setattr("unweave.cli.study.OFTEN", 0.0)
+    assert main(["study", "deft-fig8", "--scale", "smoke", "--out", str(tmp_path), "--workers", "0"]) == 0
+    assert "note: no page of what there is so far (too few)" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_made_is_said_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

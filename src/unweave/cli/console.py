@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
 import threading
@@ -115,6 +116,11 @@ def cut(line: str) -> str:
     while width(line) > most > 0:
         line = line[:-1]
     return line
+
+
+def debugging() -> bool:
+    """Whether the environment asks for tracebacks."""
+    return os.environ.get("UNWEAVE_DEBUG", "0") not in ("", "0")
 
 
 def one_line(text: str) -> str:

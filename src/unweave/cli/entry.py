@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from unweave.cli.console import Failed, one_line
+from unweave.cli.console import Failed, debugging, one_line
 from unweave.cli.own_code import import_own
 from unweave.errors import UserError
 from unweave.names import known
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _answer(verb if verb in VERBS else "", error, FAILED if _full(error) else WRONG)
     except Exception as error:
-        if _debugging():
+        if debugging():
             raise
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             return _complain(verb, f"nothing more can be written ({error.strerror})", FAILED)
@@ -168,13 +168,9 @@ def _full(error: UserError) -> bool:
 
 
 def _answer(verb: str, error: UserError, code: int) -> int:
-    if _debugging():
+    if debugging():
         raise error
     return _complain(verb, str(error), code)
-
-
-def _debugging() -> bool:
-    return os.environ.get("UNWEAVE_DEBUG", "0") not in ("", "0")
 
 
 def _complain(verb: str, text: str, code: int) -> int:

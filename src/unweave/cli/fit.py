@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import re
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -79,11 +78,12 @@ def run(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "fit")
     if not options.folder:
         raise UserError("no folder named; allowed: unweave fit FOLDER, a folder of pictures (PNG, JPEG, WebP, TIFF)")
-    if options.codes is not None:
-        check_form(writable(options.codes, "codes.csv"))
     console = Console(options.json)
     data = looked_at(options.folder)
     out = options.out or Path((re.sub(r"[^\w.-]+", "-", short(data)).strip("-") or "pictures") + "-unweave")
+    if options.codes is not None:
+        # A folder that is made here will be there.
+        check_form(options.codes if out in options.codes.parents else writable(options.codes, "codes.csv"))
     asked = Asked(
         options.folder,
         options.method,
@@ -121,12 +121,15 @@ def run(argv: Sequence[str]) -> int:
 @contextmanager
 def _swept(out: Path) -> Iterator[None]:
     """A folder in which nothing was written before something was refused does not stay."""
-    there = out.exists()
+    made = [one for one in (out, *out.parents) if not one.exists()]
     try:
         yield
     except UserError:
-        if not there and out.is_dir() and not [one for one in out.iterdir() if one.name != ".lock"]:
-            shutil.rmtree(out)
+        if made:
+            with suppress(OSError):
+                (out / ".lock").unlink(missing_ok=True)
+                for one in made:
+                    one.rmdir()
         raise
 
 

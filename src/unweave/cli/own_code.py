@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+from unweave.cli.console import debugging
 from unweave.errors import UserError
 
 VARIABLE = "UNWEAVE_IMPORT"
@@ -25,12 +26,14 @@ def import_own() -> None:
     for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         path = Path(name).absolute()
         file = path.suffix == ".py" or path.is_file()
-        if file:
-            _findable(path, name)
         try:
+            if file:
+                _findable(path, name)
             importlib.import_module(path.stem if file else name)
-        except Exception as error:
-            if os.environ.get("UNWEAVE_DEBUG", "0") not in ("", "0"):
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            if debugging():
                 raise
             raise UserError(
                 f"{VARIABLE}={name} cannot be imported: {type(error).__name__}: {error} (UNWEAVE_DEBUG=1 shows where)"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple, overload
 
 import tyro
 
-from unweave.cli.console import Console, clock
+from unweave.cli.console import Console, clock, one_line
 from unweave.cli.options import parse
 from unweave.names import known
 from unweave.report.study import Told, links, rounded, study_page
@@ -20,7 +21,7 @@ from unweave.report.text import table as text_table
 from unweave.store import write_text
 from unweave.studies import SCALES, STUDIES, Study, Table
 from unweave.studies.base import Entry, Row, total
-from unweave.studies.kept import kept, table_csv
+from unweave.studies.kept import kept, read, table_csv
 from unweave.sweep import Standing, perform
 from unweave.sweep.local import processors
 from unweave.types import UserError
@@ -91,19 +92,34 @@ def run(argv: Sequence[str]) -> int:
         console.result({"study": study.name, "scale": options.scale, "jobs": plan, "seconds": cost.seconds})
         return 0
 
+    written, new = time.monotonic(), False
+
+    def part() -> Written | None:
+        try:
+            return _write(study, options, entries, command, target, whole=False)
+        except Exception as error:  # whatever a part of the results does to a figure or a disk: the jobs go on
+            print(one_line(f"unweave study: note: no page of what there is so far ({error})"), file=sys.stderr)
+            return None
+
+    def on_the_way() -> None:
+        nonlocal written, new
+        if new and time.monotonic() - written > OFTEN:
+            written, new = time.monotonic(), False
+            part()
+
     def told(standing: Standing) -> None:
+        on_the_way()
         left = "" if standing.left is None else f", {clock(standing.left)} left"
         at = standing.lines[0] if standing.lines else ""
         console.progress(lambda: f"{standing.done} of {standing.total} jobs{left}  {at}")
 
+    command = shlex.join(["unweave", "study", *argv])
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the folder {target} ({error.strerror}); allowed: one that can be made") from None
-    command = shlex.join(["unweave", "study", *argv])
     broken: dict[str, str] = {}
     missing = [job for key, job in jobs.items() if key not in there]
-    written = time.monotonic()
     try:
         for result in perform(
             missing,
@@ -116,12 +132,13 @@ def run(argv: Sequence[str]) -> int:
         ):
             if result.failed:
                 broken[result.key] = result.failed
-            if time.monotonic() - written > OFTEN:
-                _write(study, options, entries, command, target)
-                written = time.monotonic()
+            new = True
+            on_the_way()
     except KeyboardInterrupt:
-        results, sheet, page = _write(study, options, entries, command, target)
-        console.say(f"wrote {sheet} and {page} of {len(results)} of {len(entries)} results; to go on: {command}")
+        some = part()
+        if some is not None:
+            console.say(f"wrote {some.sheet} and {some.page}: {len(some.results)} of {len(entries)} results")
+        console.say(f"to go on: {command}")
         raise
     results, sheet, page = _write(study, options, entries, command, target)
     # What failed when it was done before is a failure still.
@@ -150,19 +167,45 @@ def run(argv: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
+class Written(NamedTuple):
+    """What a study has put into files."""
+
+    results: list[Row]
+    sheet: Path
+    page: Path
+
+
+@overload
 def _write(
-    study: Study, options: Options, entries: Sequence[Entry], command: str, target: Path
-) -> tuple[list[Row], Path, Path]:
-    """The CSV and the page of what there is by now."""
+    study: Study, options: Options, entries: Sequence[Entry], command: str, target: Path, whole: Literal[True] = True
+) -> Written: ...
+@overload
+def _write(
+    study: Study, options: Options, entries: Sequence[Entry], command: str, target: Path, whole: Literal[False]
+) -> Written | None: ...
+def _write(
+    study: Study, options: Options, entries: Sequence[Entry], command: str, target: Path, whole: bool = True
+) -> Written | None:
+    """The CSV and the page of what there is by now; a part of the results never takes the place of more of them."""
     results = kept(entries, options.out)
     base = f"{study.name}-{options.scale}"
     page, sheet, notes = (target / f"{base}.{ending}" for ending in ("html", "csv", "md"))
+    if not whole and len(results) <= _rows(sheet):
+        return None
     reading = notes.read_text(encoding="utf-8") if notes.is_file() else ""
     homes = {job.key: job.home for _, job in entries}
     found = links(results, homes, options.out.resolve(), page.resolve())
     write_text(sheet, table_csv(study, options.scale, results, entries, command))
     write_text(page, study_page(Told(study, options.scale, results, len(homes), command, reading, found)))
-    return results, sheet, page
+    return Written(results, sheet, page)
+
+
+def _rows(sheet: Path) -> int:
+    """Results in a CSV; 0 where there is none, or none of ours."""
+    try:
+        return len(read(sheet)) if sheet.is_file() else 0
+    except UserError:
+        return 0
 
 
 def lines(found: Table) -> list[dict[str, Any]]:

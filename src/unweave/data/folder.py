@@ -33,7 +33,7 @@ MOST = 20_000_000
 SHOWN = 5
 OTHERS = (
     *(".bmp", ".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".pgm", ".ppm", ".dng", ".cr2", ".nef"),
-    *(".dcm", ".nd2", ".czi", ".lif", ".npy", ".npz", ".mp4", ".mov", ".avi"),
+    *(".dcm", ".nd2", ".czi", ".lif", ".mp4", ".mov", ".avi"),
 )
 """Endings of files that hold pictures in a form that is not read here."""
 DARK = 64

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,6 +77,12 @@ class Part(Dataset):
     def present(self, root: Path | None = None) -> bool:
         """Whether the whole set's images can be opened."""
         return self.of.present(root)
+
+    def describe(self, root: Path | None = None) -> dict[str, Any]:
+        """What there is to know before opening; what is left out and doubted of the whole set too."""
+        inner = self.of.describe(root)
+        more = {name: value for name, value in inner.items() if name in ("notes", "doubts")}
+        return {**Dataset.describe(self, root), **more}
 
     def prepare(self, root: Path | None = None, tell: Callable[[str], None] | None = None) -> Path | None:
         """Prepares the whole set."""

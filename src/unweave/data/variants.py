@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -71,6 +71,12 @@ class Variant(Dataset):
     def present(self, root: Path | None = None) -> bool:
         """Whether the shapes can be opened."""
         return self.of.present(root)
+
+    def describe(self, root: Path | None = None) -> dict[str, Any]:
+        """What there is to know before opening; what is left out and doubted of the shapes too."""
+        inner = self.of.describe(root)
+        more = {name: value for name, value in inner.items() if name in ("notes", "doubts")}
+        return {**Dataset.describe(self, root), **more}
 
     def prepare(self, root: Path | None = None, tell: Callable[[str], None] | None = None) -> Path | None:
         """Prepares the shapes."""

@@ -261,8 +261,9 @@ class Exhibit:
             if kept["step"] != self.run.step or entry["images"] < enough:
                 return None
             found = from_json(entry, self.run.model.latents, len(self.factors))
-            there = found is None or found.row is None or not here or 0 <= found.row < self.run.data.rows
-            return found if there else None
+            if found is None or not here:
+                return found
+            return found if found.row is not None and 0 <= found.row < self.run.data.rows else None
         except (StoreError, UserError, KeyError, TypeError):
             return None
 

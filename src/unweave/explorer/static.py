@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from importlib import resources
@@ -28,6 +29,8 @@ FRAMES = 25
 """Pictures of a traversal."""
 UNITS = 12
 """Most latents with a slider."""
+FOLDERS = re.compile(r"(?<![^\s(])(?:[A-Za-z]:)?[\\/](?:[^\\/,'\"\n]+[\\/])*(?=[^\s\\/])")
+"""The folders before the last name of an absolute path, in a text."""
 STARTS = 3
 """Images that can be started from."""
 
@@ -58,7 +61,8 @@ def static_page(run: Run, *, codes: Codes | None = None, images: int = 5000, see
 def _elsewhere(story: Story, run: Run) -> Story:
     """The story without the folders of this machine."""
     found = run.data.find(run.root)
-    known = {str(path): path.name for path in [*_paths(run.data), *([found] if found else [])] if path.is_absolute()}
+    paths = [path for path in [*_paths(run.data), *([found] if found else [])] if len(path.parts) > 1]
+    known = {str(path): path.name for path in paths}
     known |= {repr(path)[1:-1]: name for path, name in known.items()}
 
     def told(text: str) -> str:
@@ -67,6 +71,9 @@ def _elsewhere(story: Story, run: Run) -> Story:
         return text
 
     summary = {name: told(value) for name, value in story.summary.items()}
+    if "Pixels from" in summary:
+        # As written down when it was trained: the files may have been elsewhere, or be several.
+        summary["Pixels from"] = FOLDERS.sub("", summary["Pixels from"])
     return replace(story, summary=summary, command=told(story.command), notes=[told(note) for note in story.notes])
 
 

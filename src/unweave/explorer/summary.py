@@ -162,7 +162,7 @@ def from_json(values: Mapping[str, Any], count: int, factors: int) -> Summary | 
         fits = fits and all(isinstance(v, int | float | None) for one in table for v in one)
         fits = fits and isinstance(summary.images, int) and isinstance(summary.row, int | None)
         return summary if fits else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

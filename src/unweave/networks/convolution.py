@@ -61,7 +61,7 @@ def _folded(
     wide = torch.promote_types(patches.dtype, torch.float32)
     patches = patches.to(wide)
     if size == (stride[0] * height, stride[1] * width):
-        image = _added(patches.view(n, -1, *kernel, height, width), stride, padding)
+        image = _added(patches.view(n, weight.shape[1], *kernel, height, width), stride, padding)
     else:
         image = F.fold(patches, size, kernel, 1, padding, stride)
     return image + bias.to(wide)[:, None, None]
@@ -91,7 +91,7 @@ def _added(patches: Tensor, stride: tuple[int, ...], padding: tuple[int, ...]) -
 
 def _moved(by: int, side: int) -> tuple[slice, slice]:
     """The places of a side that a picture moved by so many covers, and those of the picture that lie there."""
-    return slice(max(0, -by), side - max(0, by)), slice(max(0, by), side + min(0, by))
+    return slice(max(0, -by), max(0, side - max(0, by))), slice(max(0, by), max(0, side + min(0, by)))
 
 
 def _convolve(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, transposed: bool) -> Tensor:

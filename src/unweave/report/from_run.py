@@ -369,9 +369,10 @@ def _notes(run: Run, codes: Codes) -> Iterator[str]:
 
 def _own_prior(run: Run) -> bool:
     """Whether codes of the prior are other numbers than the standard normals that they are made of."""
-    draws = torch.zeros(2, run.model.latents, device=next(run.model.parameters()).device)
+    some = next(run.model.parameters())
+    draws = torch.linspace(-1, 1, 2 * run.model.latents, dtype=some.dtype, device=some.device).view(2, -1)
     with torch.no_grad():
-        return run.model.prior(draws) is not draws
+        return not torch.equal(run.model.prior(draws), draws)
 
 
 def _references(experiment: Complete, metrics: Sequence[type[Metric]]) -> list[Reference]:

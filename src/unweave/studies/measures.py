@@ -174,9 +174,8 @@ class Traversals(Measure):
         generator = np.random.default_rng(0)
         rows = torch.as_tensor(generator.choice(run.images.rows, min(self.bases, run.images.rows), replace=False))
         with torch.no_grad():
-            x = run.view(rows)
+            x, drawn = run.reconstruct(rows)
             means = run.model.encode(x).mean
-            drawn = torch.sigmoid(run.model.decode(means))
         strips = np.stack([np.stack([as_bytes(run.traverse(d, values, base)) for d in moved]) for base in means])
         arrays = {"traversals": strips, "traversed": np.array(moved), "values": values.numpy()}
         return {}, {**arrays, "bases": as_bytes(x), "reconstructed": as_bytes(drawn)}

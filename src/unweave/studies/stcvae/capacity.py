@@ -56,15 +56,14 @@ class StcVAEFig2(Study):
             lines: dict[str, list[tuple[list[float], list[float]]]] = {}
             widths = sorted({int(labels["c"]) for labels, _ in each})
             for (beta,), models in grouped(each, "beta").items():
-                if len({labels["c"] for labels, _ in models}) < 3:
+                trained = [
+                    Trained(float(own["c"]), int(own["n"]), int(own["i"]), -result.values["elbo"])
+                    for own, result in models
+                    if np.isfinite(result.values["elbo"])
+                ]
+                if len({one.capacity for one in trained}) < 3:
                     continue
-                best = elbo_trajectory(
-                    [
-                        Trained(float(own["c"]), int(own["n"]), int(own["i"]), -result.values["elbo"])
-                        for own, result in models
-                        if np.isfinite(result.values["elbo"])
-                    ]
-                )
+                best = elbo_trajectory(trained)
                 places = [float(widths.index(int(width))) for width in best.capacities]
                 lines[f"β = {beta:g}"] = [(places, best.coefficients.tolist())]
                 lines[f"β = {beta:g}, parabola"] = [(places, best.curve.tolist())]
