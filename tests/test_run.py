@@ -203,7 +203,7 @@ def damage(folder: Path, change: str) -> None:
         ("empty", "holds no run; allowed: a folder that"),
         ("checkpoint", "has no checkpoint yet"),
         ("key", "holds a checkpoint of experiment"),
-        ("method", "unknown method 'gamma-vae' — did you mean"),
+        ("method", "the method 'gamma-vae', which is no part of unweave — did you mean"),
         ("latents", "belongs to another experiment"),
         ("status", "status.json is damaged"),
         ("scores", "scores.json is damaged"),
