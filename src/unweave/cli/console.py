@@ -101,7 +101,7 @@ class Console:
 
 def looked_over(console: Console, data: Dataset, root: Path | None) -> list[str]:
     """Say which of somebody's pictures are left out and what looks like a mistake; all of it as a list."""
-    found = data.describe(root)
+    found = data.remarks(root)
     notes, doubts = list(found.get("notes", ())), list(found.get("doubts", ()))
     for word, told in [*(("left out", note) for note in notes), *(("look at", doubt) for doubt in doubts)]:
         console.say(f"  {word:<9}  {told}")

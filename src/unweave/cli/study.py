@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, overload
+from typing import Annotated, Any, NamedTuple
 
 import tyro
 
@@ -94,12 +94,17 @@ def run(argv: Sequence[str]) -> int:
 
     written, new = time.monotonic(), False
 
-    def part() -> Written | None:
+    def part() -> int:
+        """Write what there is so far, unless that would take the place of more; how many results were written."""
         try:
-            return _write(study, options, entries, command, target, whole=False)
+            some = kept(entries, options.out)
+            if len(some) <= _rows(files.sheet):
+                return 0
+            _write(study, options, entries, some, command, files)
         except Exception as error:  # whatever a part of the results does to a figure or a disk: the jobs go on
             print(one_line(f"unweave study: note: no page of what there is so far ({error})"), file=sys.stderr)
-            return None
+            return 0
+        return len(some)
 
     def on_the_way() -> None:
         nonlocal written, new
@@ -113,7 +118,7 @@ def run(argv: Sequence[str]) -> int:
         at = standing.lines[0] if standing.lines else ""
         console.progress(lambda: f"{standing.done} of {standing.total} jobs{left}  {at}")
 
-    command = shlex.join(["unweave", "study", *argv])
+    command, files = shlex.join(["unweave", "study", *argv]), Files.of(target, study, options.scale)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -135,12 +140,12 @@ def run(argv: Sequence[str]) -> int:
             new = True
             on_the_way()
     except KeyboardInterrupt:
-        some = part()
-        if some is not None:
-            console.say(f"wrote {some.sheet} and {some.page}: {len(some.results)} of {len(entries)} results")
+        if some := part():
+            console.say(f"wrote {files.sheet} and {files.page}: {some} of {len(entries)} results")
         console.say(f"to go on: {command}")
         raise
-    results, sheet, page = _write(study, options, entries, command, target)
+    results = kept(entries, options.out)
+    _write(study, options, entries, results, command, files)
     # What failed when it was done before is a failure still.
     broken |= {result.key: result.failed for _, result in results if result.failed}
     failed = [(jobs[key].title, why) for key, why in broken.items()]
@@ -150,7 +155,7 @@ def run(argv: Sequence[str]) -> int:
     if found.columns:
         console.say(text_table(lines(found)))
     console.say(summary(study, found))
-    console.say(f"wrote {sheet} and {page}")
+    console.say(f"wrote {files.sheet} and {files.page}")
     console.result(
         {
             "study": study.name,
@@ -160,44 +165,35 @@ def run(argv: Sequence[str]) -> int:
             "table": lines(found),
             "compared": len(found.compared),
             "within two standard errors": found.agreeing,
-            "csv": str(sheet),
-            "page": str(page),
+            "csv": str(files.sheet),
+            "page": str(files.page),
         }
     )
     return 1 if failed else 0
 
 
-class Written(NamedTuple):
-    """What a study has put into files."""
+class Files(NamedTuple):
+    """Where a study is written to, and what a person has said of it."""
 
-    results: list[Row]
     sheet: Path
     page: Path
+    notes: Path
+
+    @classmethod
+    def of(cls, target: Path, study: Study, scale: str) -> Files:
+        """Those in a folder."""
+        return cls(*(target / f"{study.name}-{scale}.{ending}" for ending in ("csv", "html", "md")))
 
 
-@overload
 def _write(
-    study: Study, options: Options, entries: Sequence[Entry], command: str, target: Path, whole: Literal[True] = True
-) -> Written: ...
-@overload
-def _write(
-    study: Study, options: Options, entries: Sequence[Entry], command: str, target: Path, whole: Literal[False]
-) -> Written | None: ...
-def _write(
-    study: Study, options: Options, entries: Sequence[Entry], command: str, target: Path, whole: bool = True
-) -> Written | None:
-    """The CSV and the page of what there is by now; a part of the results never takes the place of more of them."""
-    results = kept(entries, options.out)
-    base = f"{study.name}-{options.scale}"
-    page, sheet, notes = (target / f"{base}.{ending}" for ending in ("html", "csv", "md"))
-    if not whole and len(results) <= _rows(sheet):
-        return None
-    reading = notes.read_text(encoding="utf-8") if notes.is_file() else ""
+    study: Study, options: Options, entries: Sequence[Entry], results: Sequence[Row], command: str, files: Files
+) -> None:
+    """The CSV and the page of these results."""
+    reading = files.notes.read_text(encoding="utf-8") if files.notes.is_file() else ""
     homes = {job.key: job.home for _, job in entries}
-    found = links(results, homes, options.out.resolve(), page.resolve())
-    write_text(sheet, table_csv(study, options.scale, results, entries, command))
-    write_text(page, study_page(Told(study, options.scale, results, len(homes), command, reading, found)))
-    return Written(results, sheet, page)
+    found = links(results, homes, options.out.resolve(), files.page.resolve())
+    write_text(files.sheet, table_csv(study, options.scale, results, entries, command))
+    write_text(files.page, study_page(Told(study, options.scale, results, len(homes), command, reading, found)))
 
 
 def _rows(sheet: Path) -> int:

@@ -181,7 +181,13 @@ class Dataset(ABC):
             "files": self.files,
             "published": self.published,
             "found": None if found is None else str(found),
+            **self.remarks(root),
         }
+
+    def remarks(self, root: Path | None = None) -> dict[str, Any]:
+        """What is to be said of somebody's own images: ``notes``, which are left out and why; ``doubts``, what looks
+        like a mistake. Published sets have none."""
+        return {}
 
     def check(self, root: Path | None = None) -> list[str]:
         """Reads or draws every image and compares it with all that is known; readable lines of what was found.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -132,14 +133,26 @@ def portable(data: Dataset, fit: str = "crop") -> Dataset:
 
 def stays(value: Any) -> bool:
     """Whether a data set belongs to one machine: a path is somewhere in its description, or its class is not ours."""
-    if isinstance(value, Path):
-        return True
-    if isinstance(value, tuple):
-        return any(map(stays, value))
-    if not is_dataclass(value) or isinstance(value, type):
-        return False
-    foreign = isinstance(value, Dataset) and type(value).__module__.split(".")[0] != "unweave"
-    return foreign or any(stays(getattr(value, one.name)) for one in fields(value))
+    return any(isinstance(one, Path) or _foreign(one) for one in inside(value))
+
+
+def inside(value: Any) -> Iterator[Any]:
+    """Everything that a description holds, all the way down, itself first.
+
+    >>> from unweave.data import Folder
+    >>> [one for one in inside(Folder(Path("photos"))) if isinstance(one, Path)] == [Path("photos")]
+    True
+    """
+    yield value
+    held: Iterable[Any] = value if isinstance(value, tuple) else ()
+    if is_dataclass(value) and not isinstance(value, type):
+        held = (getattr(value, one.name) for one in fields(value))
+    for one in held:
+        yield from inside(one)
+
+
+def _foreign(value: Any) -> bool:
+    return isinstance(value, Dataset) and type(value).__module__.split(".")[0] != "unweave"
 
 
 def own_fit(data: Dataset, otherwise: str = "crop") -> str:

@@ -6,7 +6,8 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,12 +140,10 @@ class Folder(Dataset):
             tell(f"{self.path}: {some(cache.notes)}")
         return cache.folder
 
-    def describe(self, root: Path | None = None) -> dict[str, Any]:
-        """What there is to know before opening, with ``notes``: which pictures are left out, and why; and ``doubts``:
-        what looks like a mistake."""
+    def remarks(self, root: Path | None = None) -> dict[str, Any]:
+        """``notes``: which pictures and kinds of files are left out, and why; ``doubts``: that all is nearly black."""
         cache = self._decoded()[1]
-        notes = [*cache.notes, *_passed_over(self.path)]
-        return {**Dataset.describe(self, root), "notes": notes, "doubts": _dark(cache.images)}
+        return {"notes": [*cache.notes, *_passed_over(self.path)], "doubts": _dark(cache.images)}
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""
@@ -217,19 +216,17 @@ def pictures(path: Path) -> Listing:
 
     found: list[tuple[str, tuple[int, int]]] = []
     base = os.path.join(str(path), "")  # noqa: PTH118
-    for here, folders, files in os.walk(base, onerror=refuse):
-        folders[:] = [one for one in folders if not one.startswith(".")]
-        for file in files:
-            if file.startswith(".") or not file.lower().endswith(SUFFIXES):
-                continue
-            full = os.path.join(here, file)  # noqa: PTH118  (a Path for each of many files takes seconds)
-            try:
-                state = os.stat(full)  # noqa: PTH116
-            except OSError:
-                continue  # a link to nowhere, or removed a moment ago
-            if not stat.S_ISREG(state.st_mode):
-                continue  # a pipe would be waited for
-            found.append((full.removeprefix(base).replace(os.sep, "/"), (state.st_size, state.st_mtime_ns)))
+    for here, file in _visible(base, refuse):
+        if not file.lower().endswith(SUFFIXES):
+            continue
+        full = os.path.join(here, file)  # noqa: PTH118  (a Path for each of many files takes seconds)
+        try:
+            state = os.stat(full)  # noqa: PTH116
+        except OSError:
+            continue  # a link to nowhere, or removed a moment ago
+        if not stat.S_ISREG(state.st_mode):
+            continue  # a pipe would be waited for
+        found.append((full.removeprefix(base).replace(os.sep, "/"), (state.st_size, state.st_mtime_ns)))
         if len(found) > MOST:
             raise UserError(f"{path}: more than {MOST:,} pictures; allowed: a folder inside it")
     if not found:
@@ -245,18 +242,20 @@ def pictures(path: Path) -> Listing:
     return Listing(tuple(name for name, _ in found), tuple(state for _, state in found))
 
 
+def _visible(path: Path | str, refuse: Callable[[OSError], None] | None = None) -> Iterator[tuple[str, str]]:
+    """(folder, name) of every file under a folder but those with a dot before their name or their folder's."""
+    for here, folders, files in os.walk(path, onerror=refuse):
+        folders[:] = [one for one in folders if not one.startswith(".")]
+        yield from ((here, file) for file in files if not file.startswith("."))
+
+
 def _passed_over(path: Path) -> list[str]:
     """A line on files that hold pictures too, in a form that is not read; none where there are none."""
-    counts: dict[str, int] = {}
-    for _, folders, files in os.walk(path):
-        folders[:] = [one for one in folders if not one.startswith(".")]
-        for file in files:
-            ending = os.path.splitext(file)[1].lower()  # noqa: PTH122  (see pictures)
-            if ending in OTHERS and not file.startswith("."):
-                counts[ending] = counts.get(ending, 0) + 1
+    endings = (os.path.splitext(file)[1].lower() for _, file in _visible(path))  # noqa: PTH122  (see pictures)
+    counts = Counter(ending for ending in endings if ending in OTHERS)
     if not counts:
         return []
-    found = ", ".join(f"{count:,} {ending}" for ending, count in sorted(counts.items(), key=lambda one: -one[1]))
+    found = ", ".join(f"{count:,} {ending}" for ending, count in counts.most_common())
     return [f"files of other kinds, which are not read: {found}"]
 
 

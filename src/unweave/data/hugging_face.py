@@ -109,9 +109,9 @@ class HuggingFace(Dataset):
             tell(f"{self.path}: {some(cache.notes)}")
         return cache.folder
 
-    def describe(self, root: Path | None = None) -> dict[str, Any]:
-        """What there is to know before opening, with ``notes``: which pictures are left out, and why."""
-        return {**Dataset.describe(self, root), "notes": self._decoded().notes}
+    def remarks(self, root: Path | None = None) -> dict[str, Any]:
+        """``notes``: which pictures are left out, and why."""
+        return {"notes": self._decoded().notes}
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""

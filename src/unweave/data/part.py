@@ -78,11 +78,9 @@ class Part(Dataset):
         """Whether the whole set's images can be opened."""
         return self.of.present(root)
 
-    def describe(self, root: Path | None = None) -> dict[str, Any]:
-        """What there is to know before opening; what is left out and doubted of the whole set too."""
-        inner = self.of.describe(root)
-        more = {name: value for name, value in inner.items() if name in ("notes", "doubts")}
-        return {**Dataset.describe(self, root), **more}
+    def remarks(self, root: Path | None = None) -> dict[str, Any]:
+        """Those of the whole set."""
+        return self.of.remarks(root)
 
     def prepare(self, root: Path | None = None, tell: Callable[[str], None] | None = None) -> Path | None:
         """Prepares the whole set."""

@@ -72,11 +72,9 @@ class Variant(Dataset):
         """Whether the shapes can be opened."""
         return self.of.present(root)
 
-    def describe(self, root: Path | None = None) -> dict[str, Any]:
-        """What there is to know before opening; what is left out and doubted of the shapes too."""
-        inner = self.of.describe(root)
-        more = {name: value for name, value in inner.items() if name in ("notes", "doubts")}
-        return {**Dataset.describe(self, root), **more}
+    def remarks(self, root: Path | None = None) -> dict[str, Any]:
+        """Those of the shapes."""
+        return self.of.remarks(root)
 
     def prepare(self, root: Path | None = None, tell: Callable[[str], None] | None = None) -> Path | None:
         """Prepares the shapes."""

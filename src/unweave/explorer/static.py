@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unweave.data.elsewhere import inside
 from unweave.explorer.exhibit import Exhibit
 from unweave.explorer.summary import Unit, frames
 from unweave.report.from_run import tell
@@ -61,8 +61,8 @@ def static_page(run: Run, *, codes: Codes | None = None, images: int = 5000, see
 def _elsewhere(story: Story, run: Run) -> Story:
     """The story without the folders of this machine."""
     found = run.data.find(run.root)
-    paths = [path for path in [*_paths(run.data), *([found] if found else [])] if len(path.parts) > 1]
-    known = {str(path): path.name for path in paths}
+    paths = [one for one in (*inside(run.data), found) if isinstance(one, Path)]
+    known = {str(path): path.name for path in paths if len(path.parts) > 1}
     known |= {repr(path)[1:-1]: name for path, name in known.items()}
 
     def told(text: str) -> str:
@@ -75,18 +75,6 @@ def _elsewhere(story: Story, run: Run) -> Story:
         # As written down when it was trained: the files may have been elsewhere, or be several.
         summary["Pixels from"] = FOLDERS.sub("", summary["Pixels from"])
     return replace(story, summary=summary, command=told(story.command), notes=[told(note) for note in story.notes])
-
-
-def _paths(value: Any) -> Iterator[Path]:
-    """The paths in a data set's description, all the way down."""
-    if isinstance(value, Path):
-        yield value
-    elif isinstance(value, tuple):
-        for one in value:
-            yield from _paths(one)
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _paths(getattr(value, field.name))
 
 
 def explore(exhibit: Exhibit, seed: int = 0) -> Html:

@@ -75,12 +75,13 @@ class DEFTFig14(Study):
         ]
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
-        if not best(results):
+        chosen = best(results)
+        if not chosen:
             return []
         found: list[Figure] = [self._samples()]
         factors = self.data("triangle").factors
         assert factors is not None
-        for row, (seed, result) in best(results).items():
+        for row, (seed, result) in chosen.items():
             rows = [f"z{d + 1}" for d in range(len(result.arrays["nmi"]))]
             told = f"seed {seed}, MIG {result.values['mig']:.3f}"
             found.append(HeatMap(f"(b) {row}", {"NMI(z, c)": result.arrays["nmi"]}, rows, factors.names, told))
