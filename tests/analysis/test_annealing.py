@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from bars import Bars
 
@@ -29,12 +31,14 @@ def test_pressures_fall_from_one_and_a_half_times_the_closed_form(schedule: str)
     start = 1.5 * found.critical
     expected = start ** (29 / 30) if schedule == "exp" else (29 * start + 1) / 30
     assert betas[0] == pytest.approx(expected, rel=1e-6)
+    # A gray image costs log 2 a pixel.
+    assert len(found.errors) == 30 and 0 < found.errors[-1] < found.errors[0] < 1.2 * 8 * 8 * math.log(2)
 
 
 def test_a_threshold_that_is_not_crossed_leaves_no_point() -> None:
     found = QUICK(Bars())
     assert found.point is None and found.ratio is None and not found.reached
-    assert len(found.curve.betas) == 10
+    assert len(found.curve.betas) == 10 and found.errors == ()
 
 
 def test_the_kl_is_never_less_than_the_information() -> None:

@@ -81,6 +81,8 @@ def test_curves_of_several_seeds_are_a_mean_with_its_spread() -> None:
     assert text.count('class="band f0"') == 1 and 'class="band f1"' not in text
     assert len(circles(text)) == 6
     assert "a 0.6, b 0.1" in text
+    alone = Curves("VIR", {"a": [(x, [0.0, 0.2, 0.4])], "b": [(x, [0.1, 0.1, 0.1])]}, spreads={"a": [0.1, 0.2, 0.1]})
+    assert svg(alone).count('class="band f0"') == 1 and 'class="band f1"' not in svg(alone)
 
 
 def test_curves_with_gaps_and_pressures() -> None:

@@ -61,7 +61,9 @@ def test_a_freezing_test_looks_at_one_factor_around_one_image(tmp_path: Path) ->
 def test_whole_annealing_keeps_its_curve(tmp_path: Path) -> None:
     few = Subset(Triangle(), tuple(range(0, 1024, 32)))
     result = WholeAnnealing(few, replace(FEW, full=True, beta_start=20.0)).run(tmp_path)
-    assert len(result.arrays["betas"]) == 5 and (np.diff(result.arrays["betas"]) < 0).all()
+    assert (
+        len(result.arrays["betas"]) == len(result.arrays["errors"]) == 5 and (np.diff(result.arrays["betas"]) < 0).all()
+    )
     assert result.values["critical"] == pytest.approx(critical_pressure(few))
     if not math.isnan(result.values["freezing"]):
         assert result.values["iteration"] % 4 == 0

@@ -215,6 +215,9 @@ def test_omniscient_region_and_trajectory() -> None:
             grid.append(({"data": "dsprites", "c": c, "n": 8, "i": i, "beta": 4.0, "seed": 0}, result(values)))
     region = omniscient_region("dsprites", grid, (50, 100, 200)).matrices["β = 4"]
     assert region.tolist() == [[0, 0, 1], [0, 0, 0], [0, 0, 0]]
+    # A cell without models is empty, and not one without such a latent.
+    (_, part) = STUDIES["stcvae-fig2"]().figures(grid[:-1])
+    assert np.isnan(part.matrices["β = 4"]).tolist() == [[False, False, True], [False] * 3, [False] * 3]  # type: ignore[union-attr]
     curves, _ = STUDIES["stcvae-fig2"]().figures(grid)
     (_, best_of) = curves.lines["β = 4"][0]  # type: ignore[union-attr]
     assert list(best_of) == [1.0, 0.25, 1.0]

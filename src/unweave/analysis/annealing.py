@@ -45,6 +45,9 @@ class Freezing(NamedTuple):
     """β and I(x; z), one entry a measurement."""
     critical: float
     """β_c of the same images in closed form."""
+    errors: tuple[float, ...] = ()
+    """The reconstruction error at each measurement of a test that goes on to the end, else none: the sum over an image
+    in the likelihood's measure, nats of binary cross-entropy or squared error."""
 
     @property
     def reached(self) -> bool:
@@ -93,7 +96,7 @@ class AnnealingTest:
         mi: ``exact``, I(x; z) by enumeration of the images, or ``kl``, the mean KL, which is never less. More than
             2,000 images are measured on a sample of 2,000, whose ``exact`` information cannot exceed log 2,000 = 7.6.
         measurements: how often, evenly over the training.
-        full: anneal to the end instead of stopping at the freezing point: for the whole curve.
+        full: anneal to the end instead of stopping at the freezing point: for the whole curve, with its errors.
         latents: D.
         batch: images a step; fewer where there are fewer.
         lr: Adam's learning rate.
@@ -143,8 +146,10 @@ class AnnealingTest:
         method = BetaVAE(beta=start, end=self.beta_end, schedule=self.schedule, anneal_steps=self.steps)
         betas: list[float] = []
         found: list[float] = []
+        errors: list[float] = []
         above, point = 0, None
-        for step, nats in self._trained(self._experiment(method, data, seed), root, device):
+        for step, nats, error in self._trained(self._experiment(method, data, seed), root, device):
+            errors += [] if error is None else [error]
             betas.append(float(method.pressure(torch.tensor(step), torch.float64)))
             found.append(nats)
             above = above + 1 if nats >= self.threshold else 0
@@ -152,7 +157,7 @@ class AnnealingTest:
                 point = betas[-HELD]
                 if not self.full:
                     break
-        return Freezing(point, Curve(tuple(betas), tuple(found)), critical)
+        return Freezing(point, Curve(tuple(betas), tuple(found)), critical, tuple(errors))
 
     def _check(self) -> None:
         known(self.schedule, ("exp", "linear"), "schedule")
@@ -182,8 +187,8 @@ class AnnealingTest:
 
     def _trained(
         self, experiment: Complete, root: Path | str | None, device: str | torch.device | None
-    ) -> Iterator[tuple[int, float]]:
-        """(step, nats) of every measurement, as the training goes on."""
+    ) -> Iterator[tuple[int, float, float | None]]:
+        """(step, nats, error) of every measurement, as the training goes on; the error where the test is full."""
         images: Images | None = None
         for snapshot in train(experiment, every=max(1, self.steps // self.measurements), root=root, device=device):
             failure, model = snapshot.failures[0], snapshot.models[0]
@@ -195,8 +200,10 @@ class AnnealingTest:
             if images is None:
                 where = next(model.parameters()).device
                 images = experiment.data.open(Path(root) if root else None, home(where))
-            codes = encode(model, experiment.data, images, count=IMAGES, seed=experiment.seed, distortion=False)
-            yield snapshot.step, self._nats(codes, experiment.seed)
+            codes = encode(model, experiment.data, images, count=IMAGES, seed=experiment.seed, distortion=self.full)
+            kind = "bce" if experiment.likelihood == "bernoulli" else "squared_error"
+            error = float(codes.distortion[kind].double().mean()) if self.full else None
+            yield snapshot.step, self._nats(codes, experiment.seed), error
 
     def _nats(self, codes: Codes, seed: int) -> float:
         if self.mi == "kl":

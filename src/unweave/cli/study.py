@@ -224,7 +224,7 @@ def summary(study: Study, found: Table) -> str:
     orders = found.orderings(study.repeats)
     holds = f"; {sum(one.holds for one in orders)} of {len(orders)} orders of print hold" if orders else ""
     if not found.compared:
-        return f"{found.printed} printed numbers, none of which can be compared{holds}"
+        return f"none of the numbers that are printed ({found.printed}) can be compared{holds}"
     return f"{found.agreeing} of {len(found.compared)} compared cells lie within two standard errors{holds}"
 
 

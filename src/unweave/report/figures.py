@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ def _curves(one: Curves) -> str:
     }
     log = one.log and all(bool((x > 0).all()) for each in lines.values() for x, _ in each)
     place = (lambda x: np.log10(x)) if log else (lambda x: x)
-    drawn = {name: _runs(each, place) for name, each in lines.items()}
+    drawn = {name: _runs(each, place, one.spreads.get(name)) for name, each in lines.items()}
     every = [run for each in drawn.values() for run in each]
     across = span(np.concatenate([x for x, _, _ in every]) if every else [], pad=0.02)
     heights = [np.concatenate([mean - sd, mean + sd]) for _, mean, sd in every]
@@ -88,12 +89,16 @@ def _curves(one: Curves) -> str:
 
 
 def _runs(
-    each: Sequence[tuple[Values, Values]], place: Callable[[Values], Values]
+    each: Sequence[tuple[Values, Values]],
+    place: Callable[[Values], Values],
+    spread: Sequence[float] | NDArray[Any] | None,
 ) -> list[tuple[Values, Values, Values]]:
-    """Runs of one name as (x, mean, sd): one where they share their x, else each by itself."""
+    """Runs of one name as (x, mean, sd): one where they share their x, else each by itself; ``spread`` is one run's."""
     if len(each) > 1 and all(np.array_equal(x, each[0][0]) for x, _ in each):
         stacked = np.stack([y for _, y in each])
         return [(place(each[0][0]), stacked.mean(0), stacked.std(0, ddof=1))]
+    if len(each) == 1 and spread is not None:
+        return [(place(each[0][0]), each[0][1], np.asarray(spread, np.float64))]
     return [(place(x), y, np.zeros_like(y)) for x, y in each]
 
 

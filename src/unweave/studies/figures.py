@@ -28,6 +28,7 @@ class Curves:
         points: mark the points, for lines through few of them.
         unit: the vertical axis is 0 to 1.
         caption: what to read off.
+        spreads: name -> the standard deviation at each x of a line that is one run, drawn like that of several.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Curves:
     points: bool = False
     unit: bool = False
     caption: str = ""
+    spreads: Mapping[str, Numbers] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

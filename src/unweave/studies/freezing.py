@@ -81,7 +81,7 @@ class WholeAnnealing(Job):
 
     Values: ``freezing``, ``iteration`` (the step of the freezing point), ``critical`` (β_c of a sample),
     ``change.1`` … (pressures at which information begins to come in faster, highest first), ``changes``.
-    Arrays: ``betas`` and ``nats``.
+    Arrays: ``betas``, ``nats`` and ``errors`` (reconstruction, the sum over an image).
     """
 
     name: ClassVar[str] = "whole-annealing"
@@ -119,7 +119,7 @@ class WholeAnnealing(Job):
             if found.point is not None:
                 place = int(np.flatnonzero(betas == found.point)[0])
                 values["iteration"] = float((place + 1) * max(1, self.test.steps // self.test.measurements))
-            return values, {"betas": betas, "nats": nats}
+            return values, {"betas": betas, "nats": nats, "errors": np.array(found.errors)}
 
         return once(self, out, work)
 

@@ -24,7 +24,7 @@ class DEFTFig4(Study):
     name: ClassVar[str] = "deft-fig4"
     paper: ClassVar[str] = "deft"
     where: ClassVar[str] = "Figure 4, section 4.1"
-    title: ClassVar[str] = "Information freezing: KL while the pressure falls from 200"
+    title: ClassVar[str] = "Information freezing: KL and reconstruction error while the pressure falls from 200"
     decided: ClassVar[tuple[str, ...]] = (
         "From 200 to 1 in 100,000 steps: a straight line as the text says, and an exponential of the same ends, since "
         "β = 32 at step 7,500 fits no straight line (β would be 185).",
@@ -64,14 +64,19 @@ class DEFTFig4(Study):
         ]
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
-        lines = {str(labels["row"]): [(r.arrays["betas"], r.arrays["nats"])] for labels, r in picked(results)}
-        if not lines:
+        found = [(str(labels["row"]), result) for labels, result in picked(results)]
+        if not found:
             return []
         told = "; ".join(
             f"{labels['row']}: freezing point {r.values['freezing']:.3g}, β_c {r.values['critical']:.3g}"
             for labels, r in picked(results)
         )
-        return [Curves("KL against the pressure", lines, "pressure β", "nats", log=True, caption=told)]
+        lines = {row: [(r.arrays["betas"], r.arrays["nats"])] for row, r in found}
+        errors = {row: [(r.arrays["betas"], r.arrays["errors"])] for row, r in found if "errors" in r.arrays}
+        return [
+            Curves("KL against the pressure", lines, "pressure β", "nats", log=True, caption=told),
+            *([Curves("Its reconstruction error", errors, "pressure β", "nats", log=True)] if errors else []),
+        ]
 
 
 @dataclass(frozen=True)

@@ -133,8 +133,9 @@ class DEFTFig13(Study):
     scales: ClassVar[Mapping[str, Scale]] = FULL
     decided: ClassVar[tuple[str, ...]] = (
         *COMPARED,
-        "Best: of the highest MIG. VIR, the last row of each panel, is the mean of a latent at each level of its "
-        "parent factor, which is the factor that holds it most still (Suter et al., 2019).",
+        "Best: of the highest MIG. VIR, the last row of each panel, is the mean and the standard deviation of a latent "
+        "over images with each level of its parent factor, which is the factor that holds it most still (Suter et al., "
+        "2019).",
     )
 
     def jobs(self, scale: str) -> list[Entry]:
@@ -158,14 +159,16 @@ class DEFTFig13(Study):
         parents = [int(parent) for parent in arrays["parents"]]
         alive = [d for d, parent in enumerate(parents) if parent >= 0 and arrays["kl_of"][d] >= ALIVE]
         lines: dict[str, list[Series]] = {}
+        spreads: dict[str, np.ndarray] = {}
         for d in alive:
             levels = np.flatnonzero(np.isfinite(arrays["parent_means"][d]))
             where = levels / max(1, factors.sizes[parents[d]] - 1)
-            lines[f"latent {d}: {factors.names[parents[d]]}"] = [(where, arrays["parent_means"][d][levels])]
-        told = f"latents with a KL of {ALIVE:g} nats or more: {len(alive)} of {len(parents)}"
-        return Curves(
-            f"VIR on {data}", lines, "level of the parent factor, first to last", "mean of the latent", caption=told
-        )
+            name = f"latent {d}: {factors.names[parents[d]]}"
+            lines[name] = [(where, arrays["parent_means"][d][levels])]
+            spreads[name] = arrays["parent_sds"][d][levels]
+        told = f"latents with a KL of {ALIVE:g} nats or more: {len(alive)} of {len(parents)}; bands: ± 1 sd"
+        across = "level of the parent factor, first to last"
+        return Curves(f"VIR on {data}", lines, across, "the latent", caption=told, spreads=spreads)
 
 
 @dataclass(frozen=True)

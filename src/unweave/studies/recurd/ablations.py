@@ -17,13 +17,14 @@ from unweave.studies.table import Column
 WEIGHTS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 50.0)
 SCALES: Mapping[str, Scale] = {
     **FULL,
-    "small": SMALL._replace(steps=1_500, seeds=1, note="λ in 0.1, the published one and 10, k in 1, 2, 4"),
+    "small": SMALL._replace(steps=1_500, seeds=1, note="λ in 0.1, the published one and 10, λ₂ also 0, k in 1, 2, 4"),
     "paper": PAPER,
 }
 VARIED = (
     *SILENT,
     "One of λ₁, λ₂ and k is varied while the others stay at 1, 2 and 2.",
-    "λ from the set that the paper names; k from 1 to 4, all the groups there are.",
+    "λ from the set that the paper names, and λ₂ = 0, which the caption of Figure 6 speaks of; k from 1 to 4, all the "
+    "groups there are.",
 )
 SCORED = "Which scores which of the figures shows is not said: MIG and DCI-D in the first of two, DCI-C and DCI-I next."
 DCI = {
@@ -69,7 +70,7 @@ def varied(study: Study, scale: str, data: str, axes: Sequence[str]) -> list[Ent
     weights, groups = few.get(scale, WEIGHTS), {"smoke": (1,), "small": (1, 2, 4)}.get(scale, (1, 2, 3, 4))
     models: dict[str, list[tuple[float, RecurD]]] = {
         "λ₁": [(x, RecurD(l1=x)) for x in weights if scale != "small" or x != 2.0],
-        "λ₂": [(x, RecurD(l2=x)) for x in weights if scale != "small" or x != 1.0],
+        "λ₂": [(x, RecurD(l2=x)) for x in (0.0, *weights) if scale != "small" or x != 1.0],
         "k": [(float(k), RecurD(k=k)) for k in groups],
     }
     return [

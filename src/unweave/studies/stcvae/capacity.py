@@ -11,6 +11,7 @@ import numpy as np
 from unweave.analysis import Trained, elbo_trajectory, largest_group
 from unweave.job import Cost
 from unweave.studies.base import Entry, Row, Scale, Study, grouped
+from unweave.studies.drawn import traversals
 from unweave.studies.figures import Curves, Figure, HeatMap
 from unweave.studies.stcvae.grid import DELTA, EPSILON, OPEN, SCALES, GroupingCoefficient, counted, swept
 from unweave.studies.table import Column
@@ -38,13 +39,18 @@ class StcVAEFig2(Study):
         "these; the curve through them is a parabola over the place in the list of capacities.",
         f"Omniscient: at least {1 - DELTA:.0%} of the models of a cell have a latent whose differential entropy is "
         f"below {EPSILON} nats, the formula to the letter. A latent that says nothing has 1.419.",
+        "Traversals of the four regions of panel (d): the lowest and the highest capacity, with single latents and "
+        "with the largest groups, of the most latents and the lowest β; of the four latents with the highest KL each.",
     )
     columns: ClassVar[tuple[Column, ...]] = (Column("mean grouping coefficient", ("coefficient",), "", pooled="shown"),)
     repeats: ClassVar[int] = 20
     scales: ClassVar[Mapping[str, Scale]] = SCALES
 
     def jobs(self, scale: str) -> list[Entry]:
-        return [({"data": "all", "row": "β-TCVAE", "seed": 0}, GroupingCoefficient()), *swept(self, scale, self.full)]
+        return [
+            ({"data": "all", "row": "β-TCVAE", "seed": 0}, GroupingCoefficient()),
+            *swept(self, scale, self.full, traversed=True),
+        ]
 
     def cost(self, scale: str) -> tuple[int, Cost]:
         """Without building networks of a hundred million weights to count them."""
@@ -73,11 +79,17 @@ class StcVAEFig2(Study):
                 title = f"Best grouping coefficient, {data}"
                 found.append(Curves(title, lines, "place in the list of capacities", "i/m", points=True, caption=told))
             found.append(omniscient_region(str(data), each, widths))
+            found += [
+                traversals(f"{data}, {own['region']}", result.arrays, 1, "c = {c:,}, n = {n}, i = {i}".format(**own))
+                for own, result in each
+                if "region" in own and "traversals" in result.arrays
+            ]
         return found
 
 
 def omniscient_region(data: str, results: Sequence[Row], widths: Sequence[int]) -> HeatMap:
-    """Share of models with an omniscient latent by grouping coefficient (rows) and capacity (columns), for each β."""
+    """Share of models with an omniscient latent by grouping coefficient (rows) and capacity (columns), for each β; NaN
+    where no model is."""
     levels = sorted({int(own["i"]) / largest_group(int(own["n"])) for own, _ in results}, reverse=True)
     maps: dict[str, np.ndarray] = {}
     for (beta,), models in grouped(results, "beta").items():
@@ -86,7 +98,7 @@ def omniscient_region(data: str, results: Sequence[Row], widths: Sequence[int]) 
             place = (int(own["i"]) / largest_group(int(own["n"])), int(own["c"]))
             cells.setdefault(place, []).append(result.values["entropy.least"] < EPSILON)
         maps[f"β = {beta:g}"] = np.array(
-            [[float(np.mean(cells.get((level, width), [False]))) for width in widths] for level in levels]
+            [[float(np.mean(cells.get((level, width), [np.nan]))) for width in widths] for level in levels]
         )
     told = (
         f"Share of models with an omniscient latent, of less than {EPSILON} nats; a cell counts from {1 - DELTA:.0%}."

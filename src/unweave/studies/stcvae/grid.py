@@ -20,6 +20,7 @@ from unweave.metrics import MIGPosterior
 from unweave.networks import MLP, VAE, Body, Conv
 from unweave.studies.base import Entry, Labels, Scale, Study, experiment
 from unweave.studies.inside import Bound
+from unweave.studies.measures import Traversals
 from unweave.studies.sets import digits, faces
 from unweave.studies.unseen import OnTest
 
@@ -127,7 +128,24 @@ def divisors(latents: int) -> list[int]:
     return [i for i in range(1, latents) if latents % i == 0]
 
 
-def swept(study: Study, scale: str, full: bool, labelled: bool = False) -> list[Entry]:
+def corners(grid: Grid, data: str) -> dict[tuple[int, int, int, float], str]:
+    """(c, n, i, β) -> the region of Figure 2(d) that it lies in: both ends of both axes, of the most latents and the
+    lowest β.
+
+    >>> list(corners(GRIDS["smoke"], "dsprites"))
+    [(8, 8, 1, 4.0), (16, 8, 1, 4.0), (8, 8, 4, 4.0), (16, 8, 4, 4.0)]
+    """
+    n, beta, widths = max(grid.latents), min(grid.betas), grid.widths[data]
+    low, high, most = min(widths), max(widths), largest_group(n)
+    return {
+        (low, n, 1, beta): "lower left: dependent features underfit",
+        (high, n, 1, beta): "lower right: independent features overfit",
+        (low, n, most, beta): "upper left: independent features underfit",
+        (high, n, most, beta): "upper right: dependent features overfit",
+    }
+
+
+def swept(study: Study, scale: str, full: bool, labelled: bool = False, traversed: bool = False) -> list[Entry]:
     """The grid of Figures 2 and 3: data sets, capacities, numbers of latents, group sizes, β, repeats.
 
     Args:
@@ -135,6 +153,7 @@ def swept(study: Study, scale: str, full: bool, labelled: bool = False) -> list[
         scale: its name.
         full: the whole published grid at paper scale.
         labelled: only data sets with factors, which have a MIG.
+        traversed: keep traversals of the first repeat in each corner, labelled by its ``region``.
     """
     size, grid = study.scale(scale), GRIDS[scale]
     found: list[Entry] = []
@@ -145,9 +164,9 @@ def swept(study: Study, scale: str, full: bool, labelled: bool = False) -> list[
             continue
         images = held(study, data)
         scores = Scores((MIGPosterior(min(2_000, 5 * size.images), min(10_000, size.images)),))
-        measures: tuple[Measure, ...] = (
-            OnTest((Bound(min(1_000, size.images)), *((scores,) if images.factors else ())), size.images),
-        )
+        each: tuple[Measure, ...] = (Bound(min(1_000, size.images)), *((scores,) if images.factors else ()))
+        plain, pictured = OnTest(each, size.images), OnTest((*each, Traversals(latents=4, bases=1)), size.images)
+        regions = corners(grid, data) if traversed else {}
         for width in grid.widths[data]:
             here = size._replace(network=body(data, width))
             for n in grid.latents:
@@ -162,10 +181,12 @@ def swept(study: Study, scale: str, full: bool, labelled: bool = False) -> list[
                             "i": i,
                             "beta": beta,
                         }
-                        found += [
-                            ({**labels, "seed": seed}, Training(seeded(one, seed), measures, count=10))
-                            for seed in range(size.seeds)
-                        ]
+                        region = regions.get((width, n, i, beta))
+                        for seed in range(size.seeds):
+                            shown = {"region": region} if region and seed == 0 else {}
+                            measure = pictured if shown else plain
+                            job = Training(seeded(one, seed), (measure,), count=10)
+                            found.append(({**labels, "seed": seed, **shown}, job))
     return found
 
 
