@@ -111,6 +111,11 @@ def test_workers_of_a_sweep_know_it(call: Call, own: Path) -> None:
         ("own_broken.py", "raise KeyError('beta')", "own_broken.py cannot be imported: KeyError: 'beta'"),
         ("own_syntax.py", "def", "own_syntax.py cannot be imported: SyntaxError"),
         ("own_ended.py", "import sys; sys.exit(0)", "own_ended.py cannot be imported: SystemExit: 0"),
+        (
+            "own_refused.py",
+            "import unweave; unweave.dataset('dsprits')",
+            "UNWEAVE_IMPORT=own_refused.py: unknown data set",
+        ),
         ("__main__.py", "", "__main__.py"),
         ("no.such.module", None, "cannot be imported: ModuleNotFoundError"),
     ],

@@ -78,6 +78,59 @@ def test_it_says_what_it_will_do_with_published_settings(call: Call) -> None:
     assert out.count(": new") == 3
 
 
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        (
+            ("deft", "--steps", "100"),
+            "stage_steps 3,000 is not shorter than the training; --stage-steps 30 keeps the proportion to",
+        ),
+        (
+            ("deft", "--steps", "12", "--betas", "9", "5", "2", "--latents", "6", "--stage-steps", "6"),
+            "stage_steps 6 takes 12 steps to its last stage, which is not shorter than the training; --stage-steps 5",
+        ),
+        (
+            ("beta-vae", "--steps", "3", "--schedule", "exp", "--end", "1", "--anneal-steps", "3"),
+            "anneal_steps 3 is not",
+        ),
+        (
+            ("dynamic-vae", "--steps", "3", "--variant", "cvpr22", "--c-period", "4", "--c-ramp", "1"),
+            "c_period 4 is not shorter",
+        ),
+        (
+            ("infogan", "--steps", "1", "--lr", "0.1"),
+            "lr 0.1 moves nothing: infogan sets every rate itself (--generator-lr",
+        ),
+    ],
+)
+def test_what_has_no_effect_is_noted(words: tuple[str, ...], note: str, call: Call) -> None:
+    told = call("train", *words, "--data", "triangle", "--batch", "4", "--network", "mlp", "--hidden", "8")
+    assert told.code == 0, told.err
+    assert f"note       {note}" in told.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("deft", "--steps", "7", "--betas", "9", "5", "2", "--latents", "6", "--stage-steps", "3"),
+        ("beta-vae", "--steps", "3"),
+        ("cascade-vae-c", "--steps", "10", "--stage-steps", "1"),
+        ("factor-vae", "--steps", "1", "--lr", "0.1"),
+    ],
+)
+def test_what_has_its_effect_is_not(words: tuple[str, ...], call: Call) -> None:
+    told = call("train", *words, "--data", "triangle", "--batch", "4", "--network", "mlp", "--hidden", "8")
+    assert told.code == 0, told.err
+    assert " note " not in told.out
+
+
+def test_rates_are_named_by_what_they_move(call: Call) -> None:
+    small = ("--data", "triangle", "--steps", "1", "--batch", "4", "--network", "mlp", "--hidden", "8")
+    assert "Adam generator 0.001, discriminator 0.0002\n" in call("train", "infogan", *small).out
+    assert "Adam 0.0001, critic 0.0001\n" in call("train", "factor-vae", *small).out
+    assert "Adam 0.0001\n" in call("train", "vae", *small).out
+
+
 def test_help_shows_docstrings_and_defaults_after_presets(call: Call) -> None:
     triangle = " ".join(call("train", "deft", "--data", "triangle", "--help").out.split())
     dsprites = " ".join(call("train", "deft", "--data", "dsprites", "--help").out.split())

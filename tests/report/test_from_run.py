@@ -19,8 +19,9 @@ from unweave.data import dataset
 from unweave.engine import Experiment
 from unweave.metrics import nmi
 from unweave.report import tell
-from unweave.report.from_run import again, changes, limits_of, middle, stages, words
+from unweave.report.from_run import limits_of, middle, stages
 from unweave.report.page import page
+from unweave.report.settings import again, changes, words
 from unweave.run import Run, fit, load
 from unweave.store import RunFolder
 from unweave.types import Codes, Gaussian

@@ -22,8 +22,8 @@ from unweave.cli.sweep import going_on, line
 from unweave.data import Folder
 from unweave.own import Asked, Chosen, Fitting, begin, check, looked_at
 from unweave.own.fitting import short
-from unweave.report.from_run import architecture, words
 from unweave.report.latents import nats
+from unweave.report.settings import adam, architecture, words
 from unweave.store import RunFolder, StoreError
 from unweave.sweep import Standing
 from unweave.types import UserError
@@ -157,7 +157,7 @@ def announce(fitting: Fitting) -> str:
         f"  method     {one.method.name}{f', {own}' if own else ''}"
         + (f" (information freezes at β = {plan['critical']:.3g})" if plan["critical"] else ""),
         f"  network    {architecture(one)}, {one.latents} latents, {one.likelihood}",
-        f"  training   {models} models of {steps:,} steps of {one.batch} images, Adam {one.optimiser.lr:g}"
+        f"  training   {models} models of {steps:,} steps of {one.batch} images, {adam(one)}"
         + (f", {1e3 * pace:.3g} ms a step on a trial" if pace else ""),
         f"  folder     {fitting.out}: " + ("new" if fitting.fresh else f"goes on, {kept} of {models} models are done"),
     ]

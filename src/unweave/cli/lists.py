@@ -18,7 +18,7 @@ from unweave.metrics.udr import DUAN_2020
 from unweave.names import known
 from unweave.networks.conv import LAYOUTS
 from unweave.references import WU_2022
-from unweave.report.from_run import words
+from unweave.report.settings import words
 from unweave.report.text import table
 from unweave.studies import SCALES, STUDIES
 from unweave.studies.base import total

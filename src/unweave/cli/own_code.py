@@ -26,15 +26,15 @@ def import_own() -> None:
     for name in filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)):
         path = Path(name).absolute()
         file = path.suffix == ".py" or path.is_file()
+        if file:
+            _findable(path, name)
         try:
-            if file:
-                _findable(path, name)
             importlib.import_module(path.stem if file else name)
-        except UserError:
-            raise
         except (Exception, SystemExit) as error:
             if debugging():
                 raise
+            if isinstance(error, UserError):
+                raise UserError(f"{VARIABLE}={name}: {error}") from error
             raise UserError(
                 f"{VARIABLE}={name} cannot be imported: {type(error).__name__}: {error} (UNWEAVE_DEBUG=1 shows where)"
             ) from error
@@ -43,7 +43,7 @@ def import_own() -> None:
 def _findable(path: Path, name: str) -> None:
     if not path.is_file():
         raise UserError(f"{VARIABLE} names {name}, which is no file; allowed: Python files and modules")
-    if not (path.suffix == ".py" and path.stem.isidentifier()):
+    if not (path.suffix == ".py" and path.stem.isidentifier()) or path.stem == "__main__":
         raise UserError(f"{VARIABLE} names {name}; allowed: files called like a module, as my_vae.py")
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))

@@ -26,7 +26,7 @@ from unweave.names import known
 from unweave.networks import MLP, Body, Conv
 from unweave.networks.conv import LAYOUTS
 from unweave.networks.likelihoods import LIKELIHOODS
-from unweave.report.from_run import architecture, changes, words
+from unweave.report.settings import adam, architecture, changes, steered, words
 from unweave.results import logger
 from unweave.store import RunFolder
 from unweave.types import UserError
@@ -216,9 +216,9 @@ def _announce(jobs: Sequence[Job], device: str, source: str) -> str:
         *([f"  changed    {changed}"] if changed else []),
         f"  data       {one.data.rows:,} images of {'×'.join(map(str, one.data.shape))}, {source}",
         f"  network    {architecture(one)}, {one.latents} latents, {one.likelihood}",
-        f"  training   {one.steps:,} steps of {one.batch} images, Adam {one.optimiser.lr:g}",
+        f"  training   {one.steps:,} steps of {one.batch} images, {adam(one)}",
         f"  computing  {one.precision} on {device}",
-        *(f"  note       {line}" for line in _cut_short(one)),
+        *(f"  note       {line}" for line in (*_cut_short(one), *_unheard(one))),
     ]
     for place_, job in enumerate(jobs):
         lines.append(
@@ -237,16 +237,26 @@ def _expectation(found: Plan) -> str:
 
 
 def _cut_short(one: Complete) -> Iterator[str]:
-    """Schedules that are longer than the whole training, so that it never gets beyond their first part."""
-    published = preset_for(type(one.method), one.data).steps
-    for name in one.method.schedules:
+    """Schedules as long as the whole training or longer, so that it never comes to their last part."""
+    preset = preset_for(type(one.method), one.data)
+    published = type(one.method)(**preset.fields)
+    for name, span in one.method.spans(one.latents).items():
         length = getattr(one.method, name)
-        if isinstance(length, int) and length >= one.steps:
-            option, fitting = name.replace("_", "-"), max(1, round(length * one.steps / published))
-            yield (
-                f"{name} {length:,} is not shorter than the training; --{option} {fitting} keeps the proportion to "
-                f"the published {published:,} steps"
-            )
+        if span >= one.steps:
+            whole = "" if span == length else f" takes {span:,} steps to its last stage, which"
+            line = f"{name} {length:,}{whole} is not shorter than the training; --{name.replace('_', '-')}"
+            if length == getattr(published, name):
+                fitting = max(1, round(length * one.steps / preset.steps))
+                yield f"{line} {fitting} keeps the proportion to the published {preset.steps:,} steps"
+            else:
+                yield f"{line} {max(1, length * (one.steps - 1) // span)} fits"
+
+
+def _unheard(one: Complete) -> Iterator[str]:
+    """A learning rate that was asked for and that moves nothing."""
+    if one.optimiser.lr != preset_for(type(one.method), one.data).optimiser.lr and not steered(one):
+        rates = [f"--{each.name.replace('_', '-')}" for each in fields(one.method) if each.name.endswith("lr")]
+        yield f"lr {one.optimiser.lr:g} moves nothing: {one.method.name} sets every rate itself ({', '.join(rates)})"
 
 
 def _standing(job: Job) -> str:

@@ -82,6 +82,11 @@ class Method(ABC):
         """How far each parameter group moves in this step; groups not named move as usual."""
         return {}
 
+    def spans(self, latents: int) -> Mapping[str, int]:
+        """Of each schedule in use, the steps before its end, or before its last stage begins."""
+        lengths = {name: getattr(self, name) for name in self.schedules}
+        return {name: length for name, length in lengths.items() if isinstance(length, int)}
+
     def over(self, fraction: float) -> Self:
         """A copy with the length of every schedule multiplied, for runs that are shorter or longer than published."""
         return replace(self, **{name: scaled(getattr(self, name), fraction) for name in self.schedules})

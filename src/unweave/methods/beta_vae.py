@@ -68,6 +68,9 @@ class BetaVAE(Method):
         if self.schedule == "exp":
             at_least(self, 1e-12, "beta", "end")
 
+    def spans(self, latents: int) -> Mapping[str, int]:
+        return {} if self.schedule == "constant" else super().spans(latents)
+
     def pressure(self, step: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """β at a step (a 0-dim tensor)."""
         start = number(self.beta, dtype, step.device)

@@ -123,6 +123,9 @@ class CascadeVAEC(Method):
         kind = SoftplusVAE if self.std == "softplus" else VAE
         return kind(body or Conv(), data.shape, latents, data.likelihood)
 
+    def spans(self, latents: int) -> Mapping[str, int]:
+        return {"stage_steps": (latents - 1) * self.stage_steps}
+
     def rates(self, step: int) -> Mapping[str, Rate]:
         stage, into = divmod(step, self.stage_steps)
         begins = self.stages is not None and into == 0 and 0 < stage < self.stages

@@ -157,6 +157,9 @@ class DEFT(Method):
         """Which stage a step belongs to, from 0."""
         return min(step // self.stage_steps, self.count - 1)
 
+    def spans(self, latents: int) -> Mapping[str, int]:
+        return {"stage_steps": (self.count - 1) * self.stage_steps}
+
     def rates(self, step: int) -> Mapping[str, Rate]:
         stage = self.stage(step)
         reset = self.optimizer_reset_on_stage and stage > 0 and step == stage * self.stage_steps

@@ -128,6 +128,10 @@ class DynamicVAE(Method):
         value = getattr(self, name)
         return PUBLISHED[self.variant][name] if value is None else value
 
+    def spans(self, latents: int) -> Mapping[str, int]:
+        used = ("c_every", "c_steps") if self.variant == "erow" else ("c_period", "c_ramp")
+        return {name: getattr(self, name) for name in used}
+
     def check(self, data: DataSpec, latents: int) -> None:
         one_of(self, "variant", tuple(PUBLISHED))
         one_of(self, "antiwindup", ("back", "author"))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from itertools import pairwise
 from typing import Any
 
@@ -13,13 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unweave.data import DATASETS, Dataset
 from unweave.engine import Complete
-from unweave.engine.experiment import body_name, preset_for
+from unweave.engine.experiment import preset_for
 from unweave.methods import Method
 from unweave.metrics import METRICS, Metric, nmi
-from unweave.networks import MLP, Conv
 from unweave.report.analyses import figures_of
+from unweave.report.settings import adam, again, architecture, changes, steered, words
 from unweave.report.story import Failure, Information, ScoreRow, Story, Traversal
 from unweave.run import Run
 from unweave.shared import is_shared
@@ -90,72 +87,6 @@ def limits_of(
     )
 
 
-def words(value: Any) -> str:
-    """A setting as a person would type it.
-
-    >>> words((20.0, 2.0)), words(1e-4), words(20160), words(True), words(None)
-    ('20 2', '0.0001', '20,160', 'yes', 'none')
-    """
-    if isinstance(value, tuple | list):
-        return " ".join(words(one) for one in value)
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def architecture(experiment: Complete) -> str:
-    """The network in words."""
-    body = experiment.network
-    if body is None:
-        return "the method's own network"
-    given = [
-        f"{one.name} {words(getattr(body, one.name))}" for one in fields(body) if getattr(body, one.name) is not None
-    ]
-    return ", ".join([body_name(body), *given])
-
-
-def changes(experiment: Complete) -> Iterator[tuple[str, Any, Any]]:
-    """What differs from the published settings of the method for the data set: name, value, published value."""
-    preset = preset_for(type(experiment.method), experiment.data)
-    published = type(experiment.method)(**preset.fields)
-    pairs = [
-        (one.name, getattr(experiment.method, one.name), getattr(published, one.name)) for one in fields(published)
-    ]
-    pairs += [(name, getattr(experiment, name), getattr(preset, name)) for name in ("latents", "steps", "batch")]
-    pairs += [("lr", experiment.optimiser.lr, preset.optimiser.lr)]
-    yield from ((name, ours, theirs) for name, ours, theirs in pairs if ours != theirs)
-
-
-def again(experiment: Complete) -> str:
-    """The command line that trains an experiment; Python where the command line has no words for it."""
-    method, preset = experiment.method, preset_for(type(experiment.method), experiment.data)
-    rate = experiment.optimiser
-    plain = type(rate)(
-        **{one.name: getattr(preset.optimiser, one.name) for one in fields(rate) if one.name != "lr"}, lr=rate.lr
-    )
-    body = experiment.network
-    if rate != plain or not _named(experiment.data) or not (body is None or _typed(body)):
-        settings = ", ".join(f"{one.name}={getattr(experiment, one.name)!r}" for one in fields(experiment)[2:])
-        # A path says its class; the line is to run on other systems too.
-        whole = re.sub(r"\b(Posix|Windows)Path\(", "Path(", f"{method!r}, {experiment.data!r}, {settings}")
-        return f"from pathlib import Path\nfrom unweave import *\n\nfit(Experiment({whole}), out='runs')"
-    typed = ["unweave", "train", method.name, "--data", experiment.data.name]
-    for one in fields(method):
-        typed += _option(one.name, getattr(method, one.name), one.default)
-    for name in ("steps", "batch", "latents", "precision", "likelihood", "seed"):
-        typed += [f"--{name}", str(getattr(experiment, name))]
-    typed += ["--lr", repr(rate.lr)]
-    if isinstance(body, MLP):
-        typed += ["--network", "mlp", "--hidden", *map(str, body.hidden)]
-    elif isinstance(body, Conv):
-        typed += ["--network", body.preset, *(["--hidden", str(body.hidden)] if body.hidden else [])]
-    return f"{shlex.join(typed)}\nunweave report {experiment.key}"
-
-
 def stages(run: Run) -> Iterator[str]:
     """One line for each stretch of the training in which every parameter group keeps its rate, if there are several."""
     method, end = run.experiment.method, run.experiment.steps
@@ -169,28 +100,6 @@ def stages(run: Run) -> Iterator[str]:
         told += [f"{_names(scales, 0.0)} at rest"] if _names(scales, 0.0) else []
         told += [f"{name} = {value:.4g}" for name, value in _constants(run, begin, until)]
         yield f"Steps {begin + 1:,} to {until:,}: {'; '.join(told)}."
-
-
-def _named(data: Dataset) -> bool:
-    """Whether a name alone is all there is to say of a data set; never of the user's own images."""
-    return type(data) in DATASETS.values() and data == type(data)()
-
-
-def _typed(body: object) -> bool:
-    return isinstance(body, Conv) or (isinstance(body, MLP) and body.activation == "relu")
-
-
-def _option(name: str, value: Any, default: Any) -> list[str]:
-    option = f"--{name.replace('_', '-')}"
-    if isinstance(value, bool):
-        return [] if value == default else [option if value else f"--no-{name.replace('_', '-')}"]
-    if value is None and default in (None, MISSING):
-        return []
-    values = value if isinstance(value, tuple) else (value,)
-    return [
-        option,
-        *(f"{one:g}" if isinstance(one, float) and float(f"{one:g}") == one else str(one) for one in values),
-    ]
 
 
 def _turns(method: Method, end: int) -> list[int]:
@@ -248,7 +157,7 @@ def _summary(run: Run, status: Mapping[str, Any]) -> dict[str, str]:
         "Steps": taken,
         "Seed": str(e.seed),
         "Batch": f"{e.batch} images",
-        "Optimiser": f"Adam, learning rate {e.optimiser.lr:g}, betas {words(e.optimiser.betas)}",
+        "Learning rate": f"{adam(e)}, betas {words(e.optimiser.betas)}" if steered(e) else adam(e),
         "Likelihood": e.likelihood,
         "Network": f"{architecture(e)}, {count:,} parameters",
         "Precision": e.precision,

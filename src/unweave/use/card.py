@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from unweave import __version__
 from unweave.data import Elsewhere
 from unweave.data.elsewhere import portable
-from unweave.report.from_run import architecture, words
 from unweave.report.numbers import fixed
+from unweave.report.settings import adam, architecture, words
 from unweave.run import Run
 from unweave.types import UserError
 from unweave.use.latents import title
@@ -122,7 +122,7 @@ def _how(run: Run) -> Iterator[str]:
     count = sum(parameter.numel() for parameter in run.model.parameters())
     yield f"- Method: {e.method.name}{f' ({own})' if own else ''}"
     yield f"- Network: {architecture(e)}, {count:,} parameters in training, likelihood {e.likelihood}"
-    yield f"- Training: {taken} steps of {e.batch} images, Adam {e.optimiser.lr:g}, {e.precision}, seed {e.seed}"
+    yield f"- Training: {taken} steps of {e.batch} images, {adam(e)}, {e.precision}, seed {e.seed}"
     if run.failure is not None:
         yield f"- It failed at step {run.failure.step:,} ({run.failure.term}); this is its last good checkpoint"
 
