@@ -89,6 +89,7 @@ def test_it_says_what_it_will_do_with_published_settings(call: Call) -> None:
             ("deft", "--steps", "12", "--betas", "9", "5", "2", "--latents", "6", "--stage-steps", "6"),
             "stage_steps 6 takes 12 steps to its last stage, which is not shorter than the training; --stage-steps 5",
         ),
+        (("nvae", "--steps", "1", "--latents", "40"), "network mlp is not built: that of nvae is part of the method"),
         (
             ("beta-vae", "--steps", "3", "--schedule", "exp", "--end", "1", "--anneal-steps", "3"),
             "anneal_steps 3 is not",

@@ -37,6 +37,12 @@ def experiment(method: Method | str = "beta-vae", **settings: Any) -> Experiment
     return Experiment(method, **given)
 
 
+def test_a_method_with_a_network_of_its_own_takes_no_other() -> None:
+    given, bare = (Experiment("nvae", "triangle", latents=40, network=one) for one in (MLP((8,)), None))
+    assert given.complete() == bare.complete() and given.key == bare.key
+    assert Experiment("vae", "triangle", network=MLP((8,))).complete().network == MLP((8,))
+
+
 def test_keys_are_the_recorded_ones() -> None:
     """A key that moves makes every run of everybody start again: only a raised NUMBERS may do that."""
     recorded = json.loads(RECORDED.read_text())

@@ -90,7 +90,7 @@ def run(argv: Sequence[str]) -> int:
     device = place(options.device)
     source = experiments[0].data.find(options.data_root)
     jobs = [_job(one, options.out) for one in experiments]
-    console.say(_announce(jobs, str(device), str(source or "drawn, no files found")))
+    console.say(_announce(jobs, str(device), str(source or "drawn, no files found"), options.network))
     looked_over(console, data, options.data_root)
     watch = Watch(console, jobs)
     pending = [job for job in jobs if job.state in ("new", "stopped")]
@@ -203,7 +203,7 @@ def _job(experiment: Complete, out: Path) -> Job:
     return Job(experiment, folder, "stopped" if checkpoint else "new", checkpoint.step if checkpoint else 0)
 
 
-def _announce(jobs: Sequence[Job], device: str, source: str) -> str:
+def _announce(jobs: Sequence[Job], device: str, source: str, network: str | None) -> str:
     one = jobs[0].experiment
     preset = preset_for(type(one.method), one.data)
     changed = ", ".join(f"{name} {words(ours)} (not {words(theirs)})" for name, ours, theirs in changes(one))
@@ -218,7 +218,7 @@ def _announce(jobs: Sequence[Job], device: str, source: str) -> str:
         f"  network    {architecture(one)}, {one.latents} latents, {one.likelihood}",
         f"  training   {one.steps:,} steps of {one.batch} images, {adam(one)}",
         f"  computing  {one.precision} on {device}",
-        *(f"  note       {line}" for line in (*_cut_short(one), *_unheard(one))),
+        *(f"  note       {line}" for line in (*_cut_short(one), *_unheard(one, network))),
     ]
     for place_, job in enumerate(jobs):
         lines.append(
@@ -252,8 +252,10 @@ def _cut_short(one: Complete) -> Iterator[str]:
                 yield f"{line} {max(1, length * (one.steps - 1) // span)} fits"
 
 
-def _unheard(one: Complete) -> Iterator[str]:
-    """A learning rate that was asked for and that moves nothing."""
+def _unheard(one: Complete, network: str | None) -> Iterator[str]:
+    """A learning rate that was asked for and moves nothing, a network that is not built."""
+    if network and one.method.own_network:
+        yield f"network {network} is not built: that of {one.method.name} is part of the method"
     if one.optimiser.lr != preset_for(type(one.method), one.data).optimiser.lr and not steered(one):
         rates = [f"--{each.name.replace('_', '-')}" for each in fields(one.method) if each.name.endswith("lr")]
         yield f"lr {one.optimiser.lr:g} moves nothing: {one.method.name} sets every rate itself ({', '.join(rates)})"

@@ -112,7 +112,7 @@ class Complete:
 
     def complete(self) -> Complete:
         """Itself, every field of its declared type, checked."""
-        full = settled(self, "")
+        full = settled(replace(self, network=None) if self.method.own_network else self, "")
         full.check()
         return full
 

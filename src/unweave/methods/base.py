@@ -46,6 +46,8 @@ class Method(ABC):
     """Data set name -> the published settings; ``""`` for every other data set."""
     schedules: ClassVar[tuple[str, ...]] = ()
     """Fields that count steps of a schedule (not rates or pressures)."""
+    own_network: ClassVar[bool] = False
+    """The network is part of the method and no other can be given: an experiment's is left out of its description."""
 
     @property
     def views(self) -> str:

@@ -72,6 +72,7 @@ class NVAE(Method):
     name: ClassVar[str] = "nvae"
     summary: ClassVar[str] = "a small hierarchical VAE with residual posteriors"
     schedules = ("warmup_steps",)
+    own_network = True
     presets: ClassVar[Mapping[str, Preset]] = {"": DEFAULT}
     references = (
         Reference(
