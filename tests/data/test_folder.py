@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiffs import tiff
 
 from unweave import Experiment, UserError, fit, load
 from unweave.data import Folder, Split, dataset
@@ -141,6 +142,36 @@ def test_tiffs_of_16_bits_of_real_numbers_and_of_cmyk(place: Path) -> None:
     for name, why in (("32", "from 70000 to 70000"), ("real", "real numbers")):
         with pytest.raises(Broken, match=why):
             image_of(place / f"{name}.tif", LOOK)
+
+
+def test_tiffs_that_pillow_misreads() -> None:
+    ramp = np.linspace(0, 65_535, 8).round().astype(np.uint16)[None].repeat(8, 0)
+    colours = np.stack([ramp, ramp[:, ::-1], ramp.T], -1)
+    grey = Look(8, "crop", True)
+    shown = [round(float(v) / 257) for v in ramp[0]]
+    for pixels, meaning in ((ramp, 1), (0xFFFF - ramp, 0), ((ramp // 257).astype(np.uint8), 1)):
+        assert np.abs(image_of(tiff(pixels, meaning), grey)[3, :, 0].astype(int) - shown).max() <= 1
+    assert image_of(tiff(colours, 2), LOOK)[0, :, 0].tolist() == shown
+    for content, why in (
+        (tiff(colours, 2, planes=2), "each colour of 16 bits in a plane of its own"),
+        (tiff((ramp // 600).astype(np.int8)), "signed numbers of 8 bits"),
+        (tiff(ramp.astype(np.float64)), "a TIFF of a kind that is not read; allowed: grey or three colours"),
+        (tiff(np.stack([ramp] * 5, -1)), "a TIFF of a kind that is not read"),
+        (b"II*", "no PNG, JPEG, WebP or TIFF picture"),
+    ):
+        with pytest.raises(Broken, match=why):
+            image_of(content, LOOK)
+
+
+def test_pages_that_are_not_read_are_told(place: Path) -> None:
+    page = np.zeros((9, 9), np.uint8)
+    for k in range(3):
+        (place / f"{k}.tif").write_bytes(tiff(page, pages=1 + 2 * (k == 1)))
+    (place / "3.tif").write_bytes(b"broken")
+    told = "1 of 4 files looked at hold several pictures (pages, frames), as 1.tif: only the first of each is read"
+    assert Folder(place, skip_broken=True).describe()["notes"][-1] == told
+    (place / "1.tif").unlink()
+    assert len(Folder(place, skip_broken=True).describe()["notes"]) == 1
 
 
 @pytest.mark.parametrize("size", [(60, 20), (20, 60), (3, 3), (700, 500), (1, 9)])

@@ -23,7 +23,7 @@ from unweave.types import UserError
 
 CACHE_VARIABLE = "UNWEAVE_CACHE"
 """Environment variable that names the folder of caches."""
-VERSION = 2
+VERSION = 3
 """Part of every key: raised when what is stored, or the way images are decoded, changes."""
 HEADER = 128
 """Bytes of the ``.npy`` header, whatever the number of images: they are not known before the end."""

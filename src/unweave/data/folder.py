@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from unweave.data.base import Dataset, Images, paths
 from unweave.data.cache import Cache, Piece, Recipe, Tell, prepare, prepared, verify
 from unweave.data.factors import Factors
-from unweave.data.formats.anyfile import FITS, SUFFIXES, Broken, Look, image_of
+from unweave.data.formats.anyfile import FITS, SUFFIXES, Broken, Look, frames_of, image_of
 from unweave.data.labels import read_labels
 from unweave.data.stored import StoredImages, Table, in_order, place, shared
 from unweave.names import known
@@ -41,6 +41,10 @@ DARK = 64
 """Of 255: where no pixel is brighter, the pictures are likely to be of fewer bits than their files claim."""
 GLANCE = 500
 """Images, evenly over the folder, in which the brightest pixel is looked for."""
+STACKED = (".tif", ".tiff", ".webp", ".png")
+"""Endings of files that may hold several pictures."""
+OPENED = 50
+"""Of those, how many are opened to see, evenly over the folder."""
 NUMBERED = re.compile(r"picture (\d+), ")
 
 
@@ -142,8 +146,9 @@ class Folder(Dataset):
 
     def remarks(self, root: Path | None = None) -> dict[str, Any]:
         """``notes``: which pictures and kinds of files are left out, and why; ``doubts``: that all is nearly black."""
-        cache = self._decoded()[1]
-        return {"notes": [*cache.notes, *_passed_over(self.path)], "doubts": _dark(cache.images)}
+        listing, cache = self._decoded()
+        notes = [*cache.notes, *_passed_over(self.path), *_stacks(self.path, listing.names)]
+        return {"notes": notes, "doubts": _dark(cache.images)}
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""
@@ -257,6 +262,19 @@ def _passed_over(path: Path) -> list[str]:
         return []
     found = ", ".join(f"{count:,} {ending}" for ending, count in counts.most_common())
     return [f"files of other kinds, which are not read: {found}"]
+
+
+def _stacks(path: Path, names: tuple[str, ...]) -> list[str]:
+    """A line on files that hold several pictures, of some looked at; none where each holds one."""
+    able = [name for name in names if name.lower().endswith(STACKED)]
+    looked = [able[place] for place in np.unique(np.linspace(0, len(able) - 1, OPENED).astype(int))] if able else []
+    several = [name for name in looked if frames_of(path / name) > 1]
+    if not several:
+        return []
+    return [
+        f"{len(several):,} of {len(looked):,} files looked at hold several pictures (pages, frames), as {several[0]}: "
+        "only the first of each is read"
+    ]
 
 
 def _dark(images: NDArray[np.uint8]) -> list[str]:

@@ -28,6 +28,10 @@ STRIP = 1 << 21
 """Pixels of a very large picture that are dealt with at a time."""
 TURNED = 0x0112
 """EXIF tag of the camera's orientation."""
+BITS, MEANING, PLANES, SIGNS = 258, 262, 284, 339
+"""TIFF tags: bits a number; 0 where the largest is black; 2 where each colour is stored apart; 2 for signed numbers."""
+TIFFS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""What a TIFF begins with."""
 
 PLANNED = (OSError, EOFError, ValueError, SyntaxError, struct.error, zlib.error, RuntimeError)
 DAMAGE: tuple[type[Exception], ...] = (*PLANNED, MemoryError, ArithmeticError, LookupError, TypeError, AttributeError)
@@ -104,6 +108,19 @@ def image_of(given: Path | bytes, look: Look) -> NDArray[np.uint8]:
         raise Broken(_reason(error, given)) from None
 
 
+def frames_of(path: Path) -> int:
+    """How many pictures a file holds, such as the pages of a TIFF; 1 where that cannot be read."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as picture:
+            return int(getattr(picture, "n_frames", 1))
+    except Image.DecompressionBombError:
+        return 1
+    except DAMAGE:
+        return 1
+
+
 def size_of(path: Path) -> tuple[int, int]:
     """Width and height that a picture file claims; nothing is unpacked.
 
@@ -129,7 +146,7 @@ def shown(picture: Any, look: Look) -> NDArray[np.uint8]:
     picture.draft(None, (4 * look.size, 4 * look.size))
     picture.load()
     turn = _turn(picture)  # after loading: of TIFFs Pillow has undone, and forgotten, it then
-    whole = _plain(picture, look)
+    whole = _plain(picture, look, _negative(picture))
     if turn is not None:
         whole = whole.transpose(turn)
     width, height = whole.size
@@ -150,7 +167,23 @@ def shown(picture: Any, look: Look) -> NDArray[np.uint8]:
     return np.array(small, np.uint8).reshape(look.shape)
 
 
-def _plain(picture: Any, look: Look) -> Any:
+def _negative(picture: Any) -> bool:
+    """Whether large numbers of this picture are dark and Pillow left it at that, as it does in TIFFs of 16 bits.
+
+    Raises:
+        Broken: a TIFF that Pillow misreads.
+    """
+    if picture.format != "TIFF":
+        return False
+    bits, planes, signs = (picture.tag_v2.get(tag, usual) for tag, usual in ((BITS, (1,)), (PLANES, 1), (SIGNS, (1,))))
+    if planes == 2 and max(bits) > 8:
+        raise Broken("a TIFF with each colour of 16 bits in a plane of its own; allowed: colours pixel by pixel")
+    if 2 in signs and max(bits) <= 8:
+        raise Broken("a TIFF of signed numbers of 8 bits; allowed: whole numbers of 8 or 16 bits from 0")
+    return picture.tag_v2.get(MEANING) == 0 and picture.mode.startswith("I")
+
+
+def _plain(picture: Any, look: Look, negative: bool) -> Any:
     """The picture in 8 bits, grey or colour as wanted, without transparency."""
     from PIL import Image
 
@@ -158,17 +191,17 @@ def _plain(picture: Any, look: Look) -> Any:
     width, height = picture.size
     factor = min(width, height) // (8 * look.size)
     if factor < 2:
-        return _opaque(picture, mode)
+        return _opaque(picture, mode, negative)
     # Very large pictures are shrunk by a whole factor first, strip by strip, so that no second copy of them is made.
     small = Image.new(mode, (-(-width // factor), -(-height // factor)))
     strip = max(1, STRIP // (width * factor)) * factor
     for top in range(0, height, strip):
-        piece = _opaque(picture.crop((0, top, width, min(height, top + strip))), mode)
+        piece = _opaque(picture.crop((0, top, width, min(height, top + strip))), mode, negative)
         small.paste(piece.reduce(factor), (0, top // factor))
     return small
 
 
-def _opaque(picture: Any, mode: str) -> Any:
+def _opaque(picture: Any, mode: str, negative: bool) -> Any:
     from PIL import Image
 
     if picture.mode == "F":
@@ -178,7 +211,8 @@ def _opaque(picture: Any, mode: str) -> Any:
         low, high = int(values.min()), int(values.max())
         if low < 0 or high > 0xFFFF:
             raise Broken(f"pixels from {low} to {high}; allowed: whole numbers of 8 or 16 bits")
-        return Image.fromarray(((values.astype(np.uint32) + 128) // 257).astype(np.uint8)).convert(mode)
+        bright = 0xFFFF - values.astype(np.uint32) if negative else values.astype(np.uint32)
+        return Image.fromarray(((bright + 128) // 257).astype(np.uint8)).convert(mode)
     if picture.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info:
         clear = picture.convert("RGBA")
         whole = Image.new("RGB", clear.size, (255, 255, 255))
@@ -207,10 +241,20 @@ def _turn(picture: Any) -> Any:
     }.get(number)
 
 
+def _start(given: Path | bytes) -> bytes:
+    """The first four bytes."""
+    if isinstance(given, bytes):
+        return given[:4]
+    with given.open("rb") as file:
+        return file.read(4)
+
+
 def _reason(error: BaseException, given: Path | bytes) -> str:
     """A few words without the path, which the reader knows."""
     name = type(error).__name__
     if name == "UnidentifiedImageError":
+        if _start(given) in TIFFS:
+            return "a TIFF of a kind that is not read; allowed: grey or three colours, of 8 or 16 bits"
         return "no PNG, JPEG, WebP or TIFF picture"
     strerror = getattr(error, "strerror", None)
     told = str(strerror or error)
