@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from unweave.errors import UserError
 
+LONG = 200
+"""Letters of a value that a message shows at most."""
+
 
 def known(name: object, allowed: Iterable[str], what: str) -> str:
     """The name itself if it is one of ``allowed``; else UserError with what is allowed and the nearest of them.
@@ -17,7 +20,9 @@ def known(name: object, allowed: Iterable[str], what: str) -> str:
     choices = list(allowed)
     if isinstance(name, str) and name in choices:
         return name
-    raise UserError(f"unknown {what} {name!r}{hint(name, choices)} (allowed: {', '.join(choices)})")
+    given = f"{name!r}"
+    shown = given if len(given) <= LONG else f"{given[:LONG]}…"
+    raise UserError(f"unknown {what} {shown}{hint(name, choices)} (allowed: {', '.join(choices)})")
 
 
 def hint(name: object, allowed: Iterable[str]) -> str:
@@ -36,5 +41,5 @@ def nearest(name: object, allowed: Iterable[str]) -> str | None:
     >>> nearest("factorvae", ["vae", "factor-vae"])
     'factor-vae'
     """
-    near = difflib.get_close_matches(str(name).lower(), list(allowed), 1, 0.5)
+    near = difflib.get_close_matches(str(name).lower()[:LONG], list(allowed), 1, 0.5)
     return near[0] if near else None

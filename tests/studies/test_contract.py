@@ -89,10 +89,11 @@ def test_printed_columns_are_the_tables(name: str) -> None:
 
 @each
 def test_small_is_an_hour_of_two_cores_at_most(name: str) -> None:
-    count, cost = STUDIES[name]().cost("small")
+    study = STUDIES[name]()
+    count, cost = study.cost(study.jobs("small"))
     assert count == len({job.key for _, job in entries(name, "small")})
     assert cost.seconds <= CORES * LARGEST
-    assert STUDIES[name]().cost("smoke")[1].seconds <= 60
+    assert study.cost(study.jobs("smoke"))[1].seconds <= 60
 
 
 @each
@@ -107,6 +108,12 @@ def test_without_results_the_table_holds_what_was_printed(name: str) -> None:
 def test_an_unknown_scale_is_refused() -> None:
     with pytest.raises(UserError, match="smoke, small, paper"):
         STUDIES["devae-table1"]().jobs("large")
+
+
+def test_a_long_value_in_a_words_place_is_cut_short() -> None:
+    with pytest.raises(UserError) as told:
+        STUDIES["devae-table1"]().scale("x" * 10_000)
+    assert len(str(told.value)) < 300 and str(told.value).endswith("(allowed: smoke, small, paper)")
 
 
 def test_studies_share_their_models() -> None:

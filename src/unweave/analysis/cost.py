@@ -10,6 +10,7 @@ import torch
 
 from unweave.analysis.complexity import complexity
 from unweave.engine import Complete
+from unweave.methods import Method
 
 STEP = 3e-3
 """Seconds of a step that multiplies nothing: Python, the optimiser, drawing a batch."""
@@ -40,13 +41,18 @@ def cost(experiment: Complete) -> Cost:
     >>> round(found.seconds), found.steps
     (40, 1000)
     """
-    # Numbers that may differ in a pack, and lengths of schedules, change nothing in the network: one is built for all.
-    method = experiment.method
-    form = tuple(
-        len(value) if isinstance(value, tuple) else None if isinstance(value, float) else value
-        for value in (getattr(method, one.name) for one in fields(method) if one.name not in method.schedules)
+    # Numbers that may differ in a pack, and lengths of schedules, change nothing in the network, and where a method has
+    # none of its own no field does: one is built for all.
+    method, maker = experiment.method, type(experiment.method).network
+    form = (
+        ()
+        if maker is Method.network
+        else tuple(
+            len(value) if isinstance(value, tuple) else None if isinstance(value, float) else value
+            for value in (getattr(method, one.name) for one in fields(method) if one.name not in method.schedules)
+        )
     )
-    like = (type(method), form, experiment.data, experiment.network, experiment.latents, experiment.likelihood)
+    like = (maker, form, experiment.spec, experiment.network, experiment.latents)
     macs, parameters = _size(_Same(like, experiment))
     views = 1 if method.views == "one" else 2
     seconds = STEP + 3 * macs * views * experiment.batch / RATE[experiment.precision]

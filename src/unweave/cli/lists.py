@@ -21,7 +21,6 @@ from unweave.references import WU_2022
 from unweave.report.settings import words
 from unweave.report.text import table
 from unweave.studies import SCALES, STUDIES
-from unweave.studies.base import total
 from unweave.studies.kept import standing
 from unweave.types import Reference, UserError
 
@@ -128,7 +127,7 @@ def studies(out: Path, results: Sequence[Path]) -> list[dict[str, Any]]:
         where = standing(one, out, results, jobs)
         table = one.table(where.results)
         agree = f"{table.agreeing} of {len(table.compared)}" if table.compared else ""
-        small, paper = (total(jobs[scale])[1].seconds / 3600 for scale in ("small", "paper"))
+        small, paper = (one.cost(jobs[scale])[1].seconds / 3600 for scale in ("small", "paper"))
         rows.append(
             {
                 "name": name,

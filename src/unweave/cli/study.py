@@ -20,7 +20,7 @@ from unweave.report.study import Told, links, rounded, study_page
 from unweave.report.text import table as text_table
 from unweave.store import write_text
 from unweave.studies import SCALES, STUDIES, Study, Table
-from unweave.studies.base import Entry, Row, total
+from unweave.studies.base import Entry, Row
 from unweave.studies.kept import kept, read, table_csv
 from unweave.sweep import Standing, perform
 from unweave.sweep.local import processors
@@ -73,7 +73,7 @@ def run(argv: Sequence[str]) -> int:
     entries = study.jobs(options.scale)
     jobs = {job.key: job for _, job in entries}
     there = {result.key for _, result in kept(entries, options.out)}
-    count, cost = total(entries)
+    count, cost = study.cost(entries)
     console.say(f"{study.name}: {study.title} ({study.where})")
     console.say(f"{options.scale}: {study.told(options.scale)}")
     for name in dict.fromkeys(str(labels["data"]) for labels, _ in entries if "data" in labels):

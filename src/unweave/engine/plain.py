@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from unweave.data import DATASETS, WRAPPERS
 from unweave.data.base import Dataset
-from unweave.names import known
+from unweave.names import LONG, known
 from unweave.types import UserError
 
 T = TypeVar("T")
@@ -21,9 +21,6 @@ hints_of = cache(get_type_hints)
 """The declared types of a class's fields; reading them off takes a millisecond, and a sweep asks a hundred thousand
 times."""
 WORDS = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a text", Path: "a path"}
-
-LONG = 200
-"""Letters of a value that a message shows at most."""
 
 
 def settled(value: T, prefix: str | None = None) -> T:

@@ -166,16 +166,12 @@ class Study(ABC):
         source = used.open(self.root).source.removeprefix("drawn").strip(" :,")
         return "drawn by unweave" + (f": {source}" if source else "")
 
-    def cost(self, scale: str) -> tuple[int, Cost]:
-        """Number of different jobs, and the sum of what they cost; those of one training share it."""
-        return total(self.jobs(scale))
-
-
-def total(entries: Sequence[Entry]) -> tuple[int, Cost]:
-    """``Study.cost`` of jobs that are at hand."""
-    each = [job.cost for job in {job.home: job for _, job in entries}.values()]
-    whole = Cost(sum(one.seconds for one in each), sum(one.steps for one in each), sum(one.disk for one in each))
-    return len({job.key for _, job in entries}), whole
+    def cost(self, entries: Sequence[Entry]) -> tuple[int, Cost]:
+        """Number of different jobs among some of this study, and the sum of what they cost; those of one training share
+        it."""
+        each = [job.cost for job in {job.home: job for _, job in entries}.values()]
+        whole = Cost(sum(one.seconds for one in each), sum(one.steps for one in each), sum(one.disk for one in each))
+        return len({job.key for _, job in entries}), whole
 
 
 def experiment(

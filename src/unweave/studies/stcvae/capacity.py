@@ -52,9 +52,9 @@ class StcVAEFig2(Study):
             *swept(self, scale, self.full, traversed=True),
         ]
 
-    def cost(self, scale: str) -> tuple[int, Cost]:
+    def cost(self, entries: Sequence[Entry]) -> tuple[int, Cost]:
         """Without building networks of a hundred million weights to count them."""
-        return counted(self.jobs(scale))
+        return counted(entries)
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []
@@ -131,9 +131,9 @@ class StcVAEFig3(Study):
     def jobs(self, scale: str) -> list[Entry]:
         return swept(self, scale, self.full, labelled=True)
 
-    def cost(self, scale: str) -> tuple[int, Cost]:
+    def cost(self, entries: Sequence[Entry]) -> tuple[int, Cost]:
         """Without building networks of a hundred million weights to count them."""
-        return counted(self.jobs(scale))
+        return counted(entries)
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []

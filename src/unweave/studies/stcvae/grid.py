@@ -203,7 +203,6 @@ def counted(entries: Sequence[Entry]) -> tuple[int, Cost]:
     return len(entries), Cost(seconds, steps, disk)
 
 
-@lru_cache(1024)
 def multiplied(shape: tuple[int, int, int], network: Body | None, latents: int) -> int:
     """Multiply-accumulates of encoding and decoding one image.
 
@@ -214,8 +213,13 @@ def multiplied(shape: tuple[int, int, int], network: Body | None, latents: int) 
     if isinstance(network, MLP):
         width = network.hidden[0]
         return 2 * (shape[0] * shape[1] * shape[2] * width + width**2) + 3 * latents * width
-    narrow, width = Conv(hidden=1), network.hidden or 1
-    return complexity(VAE(narrow, shape, latents, "bernoulli"), shape).macs + (width - 1) * (2 * 1024 + 3 * latents)
+    return narrow(shape, latents) + ((network.hidden or 1) - 1) * (2 * 1024 + 3 * latents)
+
+
+@lru_cache(256)
+def narrow(shape: tuple[int, int, int], latents: int) -> int:
+    """Multiply-accumulates of the standard convolutions with dense layers of 1."""
+    return complexity(VAE(Conv(hidden=1), shape, latents, "bernoulli"), shape).macs
 
 
 def seeded(full: Complete, seed: int) -> Complete:

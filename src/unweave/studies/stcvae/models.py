@@ -78,9 +78,9 @@ class StcVAEFig4(Study):
                     ]
         return found
 
-    def cost(self, scale: str) -> tuple[int, Cost]:
+    def cost(self, entries: Sequence[Entry]) -> tuple[int, Cost]:
         """Without building networks of a hundred million weights to count them."""
-        return counted(self.jobs(scale))
+        return counted(entries)
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []
