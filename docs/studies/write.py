@@ -1,4 +1,4 @@
-"""Writes what each page of studies says of decisions and of scales, from the studies themselves.
+"""Writes what each page of studies says of titles, of decisions and of scales, from the studies themselves.
 
 python docs/studies/write.py
 """
@@ -14,7 +14,17 @@ from unweave.studies.papers import PAPERS
 HERE = Path(__file__).parent
 WIDTH = 130
 DECIDED, SETTINGS = "## What was decided where the paper is silent", "## Settings of each scale"
+LIST = "| study | where | what | printed numbers |\n|---|---|---|---|\n"
 BEGIN = "| studies | small | paper |\n|---|---|---|\n"
+
+
+def titles(paper: str) -> str:
+    """A line for each study."""
+    return "\n".join(
+        f"| `{name}` | {kind.where} | {kind.title} | {len(kind().expected()) or '–'} |"
+        for name, kind in STUDIES.items()
+        if kind.paper == paper
+    )
 
 
 def decisions(paper: str) -> str:
@@ -41,7 +51,10 @@ def scales(paper: str) -> str:
 
 
 def page(paper: str, before: str) -> str:
-    """The page with both parts made anew, everything else as it was."""
+    """The page with all three parts made anew, everything else as it was."""
+    start, found, rest = before.partition(LIST)
+    if found:
+        before = f"{start}{LIST}{titles(paper)}\n\n{rest.partition(chr(10) * 2)[2]}"
     start, _, rest = before.partition(DECIDED)
     if rest:
         rest = rest[rest.index("\n## ") :]

@@ -83,6 +83,8 @@ def test_curves_of_several_seeds_are_a_mean_with_its_spread() -> None:
     assert "a 0.6, b 0.1" in text
     alone = Curves("VIR", {"a": [(x, [0.0, 0.2, 0.4])], "b": [(x, [0.1, 0.1, 0.1])]}, spreads={"a": [0.1, 0.2, 0.1]})
     assert svg(alone).count('class="band f0"') == 1 and 'class="band f1"' not in svg(alone)
+    marked = svg(Curves("ΔI", {"a": [([1.0, 10.0], [0.0, 1.0])]}, log=True, marks=[(100.0, "β 100"), (0.0, "never")]))
+    assert "β 100" in marked and "never" not in marked
 
 
 def test_curves_with_gaps_and_pressures() -> None:

@@ -116,6 +116,14 @@ def test_a_long_value_in_a_words_place_is_cut_short() -> None:
     assert len(str(told.value)) < 300 and str(told.value).endswith("(allowed: smoke, small, paper)")
 
 
+def test_a_part_of_a_published_grid_says_so_and_the_whole_is_at_hand() -> None:
+    kind = STUDIES["stcvae-fig2"]
+    assert "3 seeds (20)" in kind().told("paper") and "2,880 of the 124,000 models" in kind().told("paper")
+    whole = kind(full=True)  # type: ignore[call-arg]
+    assert "124,000" in whole.told("paper") and ", 20 seeds, " in whole.told("paper")
+    assert len(whole.jobs("paper")) == 1 + 124_000
+
+
 def test_studies_share_their_models() -> None:
     homes = {name: {job.home for _, job in entries(name, "small")} for name in STUDIES}
     assert homes["devae-fig2"] <= homes["devae-table1"]

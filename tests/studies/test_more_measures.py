@@ -230,6 +230,16 @@ def test_omniscient_region_and_trajectory() -> None:
     assert list(curves.lines["β = 4"][0][0]) == [0.0, 1.0, 2.0]  # type: ignore[union-attr]
 
 
+def test_both_readings_of_the_average_over_sizes_of_groups() -> None:
+    grid = [
+        ({"data": "dsprites", "c": 50, "n": 8, "i": i, "beta": 4.0, "seed": 0}, result({"mig-posterior": mig}))
+        for i, mig in ((1, 0.1), (2, 0.3), (4, 0.9))
+    ]
+    (one,) = STUDIES["stcvae-fig3"]().figures(grid)
+    found = {name: list(each[0][1]) for name, each in one.lines.items()}  # type: ignore[union-attr]
+    assert found == {"β-STCVAE, i > 1": [0.3], "β-STCVAE": [pytest.approx(0.2)], "β-TCVAE": [0.1]}
+
+
 def test_multiplications_of_a_capacity_are_those_of_its_network() -> None:
     from unweave.analysis import complexity
     from unweave.networks import VAE as Network

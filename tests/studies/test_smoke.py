@@ -142,6 +142,8 @@ def test_dry_does_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["devae-table1", "--scale", "tiny"], "allowed: smoke, small, paper"),
         ([], "no study named"),
         (["devae-table1", "--results", "a-file"], "cannot write in a-file"),
+        (["devae-table1", "--scale", "paper", "--full"], "allowed: stcvae-fig2, stcvae-fig3 at scale paper"),
+        (["stcvae-fig2", "--full"], "--full with stcvae-fig2 at scale smoke"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -37,6 +37,7 @@ class Options:
     Args:
         name: of the study (see unweave list studies).
         scale: smoke (seconds), small (an hour of two cores at most) or paper (as published).
+        full: the whole published grid, of studies whose paper scale is a part of it.
         dry: say what would be run, and stop.
         on: ray or ray://HOST:PORT for a cluster; this machine when None.
         workers: processes; as many as processors when None, 0 for none.
@@ -49,6 +50,7 @@ class Options:
 
     name: Annotated[str, tyro.conf.Positional] = ""
     scale: str = "smoke"
+    full: bool = False
     dry: bool = False
     on: str | None = None
     workers: int | None = None
@@ -64,8 +66,9 @@ def run(argv: Sequence[str]) -> int:
     options = parse(Options, argv, "study")
     if not options.name:
         raise UserError(f"no study named; allowed: {', '.join(STUDIES)}")
-    study = STUDIES[known(options.name, STUDIES, "study")](root=options.data_root)
+    kind = STUDIES[known(options.name, STUDIES, "study")]
     known(options.scale, SCALES, "scale")
+    study = _whole(kind, options) if options.full else kind(root=options.data_root)
     target = options.results or options.out / "studies"
     if target.exists() and not (target.is_dir() and os.access(target, os.W_OK)):
         raise UserError(f"cannot write in {target}; allowed: a folder that can be written")
@@ -202,6 +205,14 @@ def _rows(sheet: Path) -> int:
         return len(read(sheet)) if sheet.is_file() else 0
     except UserError:
         return 0
+
+
+def _whole(kind: type[Study], options: Options) -> Study:
+    """A study with its whole published grid. Raises UserError where there is none, or at another scale."""
+    able = [name for name, one in STUDIES.items() if "full" in {each.name for each in fields(one)}]
+    if kind.name not in able or options.scale != "paper":
+        raise UserError(f"--full with {kind.name} at scale {options.scale}; allowed: {', '.join(able)} at scale paper")
+    return kind(root=options.data_root, full=True)  # type: ignore[call-arg]
 
 
 def lines(found: Table) -> list[dict[str, Any]]:

@@ -66,7 +66,8 @@ def _curves(one: Curves) -> str:
     place = (lambda x: np.log10(x)) if log else (lambda x: x)
     drawn = {name: _runs(each, place, one.spreads.get(name)) for name, each in lines.items()}
     every = [run for each in drawn.values() for run in each]
-    across = span(np.concatenate([x for x, _, _ in every]) if every else [], pad=0.02)
+    marks = [(float(place(np.float64(value))), told) for value, told in one.marks if value > 0 or not log]
+    across = span(np.concatenate([*(x for x, _, _ in every), [value for value, _ in marks]]) if every else [], pad=0.02)
     heights = [np.concatenate([mean - sd, mean + sd]) for _, mean, sd in every]
     up = (0.0, 1.0) if one.unit else span(np.concatenate(heights) if heights else [], zero=_near_zero(heights))
     entries = [(name, k, k) for k, name in enumerate(drawn)] if len(drawn) > 1 or "" not in drawn else []
@@ -77,6 +78,16 @@ def _curves(one: Curves) -> str:
         words,
         axes(frame, "", one.across, one.up, _powers(*across) if log else None),
     ]
+    for nth, (value, told) in enumerate(marks):
+        at = {
+            "x1": f(frame.across(value)),
+            "x2": f(frame.across(value)),
+            "y1": f(frame.top),
+            "y2": f(frame.top + HEIGHT),
+        }
+        parts.append(tag("line", **at, class_="axis", stroke_dasharray="3 3"))
+        # Neighbours take turns in height.
+        parts.append(text(frame.across(value) + 3, frame.top + 12 + 12 * (nth % 3), told))
     for k, runs in enumerate(drawn.values()):
         for x, mean, sd in runs:
             if sd.any():

@@ -40,7 +40,19 @@ def best_latents(title: str, found: Course) -> Curves:
     told = f"{len(events)} diffusion events" + "".join(
         f"; {one.factor} falls by {one.drop:.2f} after step {one.peak:,}" for one in events[:5]
     )
-    return Curves(title, lines, "steps", "NMI(c, 1)", unit=True, caption=told)
+    return Curves(f"{title}, best latents", lines, "steps", "NMI(c, 1)", unit=True, caption=told)
+
+
+def widest_latents(title: str, found: Course) -> Curves:
+    """NMI over training of the latents with the highest KL at the end, as many as factors, each with the factor that it
+    tells most of then."""
+    alive = found.living().nmi
+    lines: dict[str, list[Series]] = {}
+    for d in np.argsort(-found.kl[-1], kind="stable")[: len(found.factors)]:
+        k = int(alive[-1, d].argmax())
+        lines[f"latent {d}: {found.factors[k]}"] = [(found.steps, alive[:, d, k])]
+    told = "latents by falling KL at the end"
+    return Curves(f"{title}, latents with the highest KL", lines, "steps", "NMI(c, z)", unit=True, caption=told)
 
 
 def courses(results: Iterable[Row], label: str, factors: tuple[str, ...]) -> dict[str, list[Course]]:

@@ -29,6 +29,7 @@ class Curves:
         unit: the vertical axis is 0 to 1.
         caption: what to read off.
         spreads: name -> the standard deviation at each x of a line that is one run, drawn like that of several.
+        marks: values of the horizontal axis with a line upwards, and what it says.
     """
 
     title: str
@@ -40,6 +41,7 @@ class Curves:
     unit: bool = False
     caption: str = ""
     spreads: Mapping[str, Numbers] = field(default_factory=dict)
+    marks: Sequence[tuple[float, str]] = ()
 
 
 @dataclass(frozen=True, eq=False)

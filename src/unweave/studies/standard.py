@@ -17,7 +17,7 @@ from unweave.studies.sets import PRINTED
 from unweave.studies.table import Column
 from unweave.studies.tiny import tiny
 
-PAPER = Scale(steps=300_000, batch=64, seeds=50, lr=1e-4)
+PAPER = Scale(steps=300_000, batch=64, seeds=50, lr=1e-4, images=15_000)
 SMALL = Scale(steps=2_500, batch=64, seeds=1, lr=5e-4, images=5_000, note="the second and the fifth strength of each")
 SMOKE = Scale(steps=3, batch=8, seeds=1, lr=1e-3, network=MLP((16,)), images=100, note="the second strength of each")
 SETS = ("dsprites", "color-dsprites", "noisy-dsprites", "scream-dsprites", "shapes3d", "smallnorb", "cars3d")

@@ -14,6 +14,7 @@ from unweave.methods import DEFT, BetaTCVAE, CascadeVAEC, Method
 from unweave.metrics import DCI, MIG, BetaVAEScore
 from unweave.networks import MLP
 from unweave.studies.base import Entry, Row, Scale, Study, experiment, grouped, picked
+from unweave.studies.deft.freezing import CHAIRS_BETAS
 from unweave.studies.deft.models import few
 from unweave.studies.drawn import distributions, traversals
 from unweave.studies.figures import Figure, HeatMap, Strips
@@ -158,7 +159,7 @@ class DEFTFig17(Study):
         rows: Mapping[str, tuple[Method, int]] = {
             "β-TCVAE": (BetaTCVAE(beta=6.0), 10),
             "CascadeVAE-C": (CascadeVAEC(beta_low=1.0, beta_high=10.0, stage_steps=2_028), 10),
-            "DEFT": (DEFT(betas=(36.0, 16.0, 1.0), stage_steps=6_760), 9),
+            "DEFT": (DEFT(betas=CHAIRS_BETAS, stage_steps=6_760), 9),
         }
         return [
             (

@@ -12,7 +12,7 @@ from unweave.studies.base import Entry, Scale, Study, experiment, spread
 from unweave.studies.measures import Information, Recon, Spaces, Tracing, Traversals
 from unweave.studies.table import Column
 
-PAPER = Scale(steps=300_000, batch=256, seeds=10, lr=1e-4)
+PAPER = Scale(steps=300_000, batch=256, seeds=10, lr=1e-4, images=15_000)
 SMALL = Scale(steps=5_000, batch=64, seeds=2, lr=5e-4)
 SMOKE = Scale(steps=6, batch=8, seeds=1, lr=1e-3, network=MLP((16,)), images=60)
 FULL: Mapping[str, Scale] = {"smoke": SMOKE, "small": SMALL, "paper": PAPER}

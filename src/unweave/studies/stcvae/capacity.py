@@ -13,7 +13,7 @@ from unweave.job import Cost
 from unweave.studies.base import Entry, Row, Scale, Study, grouped
 from unweave.studies.drawn import traversals
 from unweave.studies.figures import Curves, Figure, HeatMap
-from unweave.studies.stcvae.grid import DELTA, EPSILON, OPEN, SCALES, GroupingCoefficient, counted, swept
+from unweave.studies.stcvae.grid import DELTA, EPSILON, OPEN, SCALES, GroupingCoefficient, counted, swept, told
 from unweave.studies.table import Column
 
 
@@ -55,6 +55,9 @@ class StcVAEFig2(Study):
     def cost(self, entries: Sequence[Entry]) -> tuple[int, Cost]:
         """Without building networks of a hundred million weights to count them."""
         return counted(entries)
+
+    def told(self, scale: str) -> str:
+        return told(self.scale(scale), scale, self.full)
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []
@@ -123,8 +126,9 @@ class StcVAEFig3(Study):
     decided: ClassVar[tuple[str, ...]] = (
         *OPEN,
         "The models of Figure 2. MIG is that of the aggregate posterior with each group as one code, on unseen images.",
-        "β-STCVAE is averaged over all sizes of groups above 1 that leave three groups or more: with two, an "
-        "omniscient latent makes MIG meaningless. Averaged over β, too.",
+        "β-STCVAE is averaged over the sizes of groups that leave three groups or more: with two, an omniscient latent "
+        "makes MIG meaningless. The text leaves out the grouping coefficient 1; whether i = 1, which is β-TCVAE, is in "
+        "the average is not clear, so both averages are drawn. Averaged over β, too.",
     )
     scales: ClassVar[Mapping[str, Scale]] = SCALES
 
@@ -135,15 +139,18 @@ class StcVAEFig3(Study):
         """Without building networks of a hundred million weights to count them."""
         return counted(entries)
 
+    def told(self, scale: str) -> str:
+        return told(self.scale(scale), scale, self.full)
+
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []
         for (data,), each in grouped([one for one in results if "c" in one[0]], "data").items():
-            kinds: dict[str, dict[int, list[float]]] = {"β-STCVAE": {}, "β-TCVAE": {}}
+            kinds: dict[str, dict[int, list[float]]] = {"β-STCVAE, i > 1": {}, "β-STCVAE": {}, "β-TCVAE": {}}
             for own, result in each:
                 n, i = int(own["n"]), int(own["i"])
                 if "mig-posterior" in result.values and n // i >= 3:
-                    row = kinds["β-TCVAE" if i == 1 else "β-STCVAE"]
-                    row.setdefault(int(own["c"]), []).append(result.values["mig-posterior"])
+                    for kind in ("β-STCVAE", "β-TCVAE" if i == 1 else "β-STCVAE, i > 1"):
+                        kinds[kind].setdefault(int(own["c"]), []).append(result.values["mig-posterior"])
             lines = {
                 name: [([float(c) for c in sorted(row)], [float(np.mean(row[c])) for c in sorted(row)])]
                 for name, row in kinds.items()

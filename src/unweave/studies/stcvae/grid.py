@@ -66,10 +66,19 @@ WHOLE = Grid(SETS, LATENTS, BETAS, DENSE, CONVOLVED)
 SCALES: Mapping[str, Scale] = {
     "smoke": Scale(6, 16, 1, 1e-3, images=200, note="8 latents, dense layers of 8, 12 and 16"),
     "small": Scale(2_000, 64, 1, 5e-4, images=5_000, note="dSprites, 8 and 12 latents, β = 4, widths of 50 to 400"),
-    "paper": PAPER._replace(
-        seeds=3, note="8, 12 and 16 latents, β of 4 and 8: 2,880 of the 124,000 models, all with full=True"
-    ),
+    "paper": PAPER._replace(seeds=3, note="8, 12 and 16 latents, β of 4 and 8"),
 }
+
+
+def told(size: Scale, scale: str, full: bool) -> str:
+    """A scale of Figures 2 and 3 in words, beside what was published.
+
+    >>> told(SCALES["paper"], "paper", False)[-81:]
+    '10,000 images, 8, 12 and 16 latents, β of 4 and 8: 2,880 of the 124,000 models (--full)'
+    """
+    if scale == "paper" and full:
+        return PAPER._replace(note="the whole grid, 124,000 models on five data sets").told(PAPER)
+    return size.told(PAPER) + (": 2,880 of the 124,000 models, all with --full" if scale == "paper" else "")
 
 
 @dataclass(frozen=True)
