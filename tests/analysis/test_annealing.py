@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
+import torch
 from bars import Bars
 
 from unweave import MLP, DSprites, Triangle, UserError
@@ -17,6 +20,14 @@ from unweave.analysis import (
     single_factor_sets,
 )
 from unweave.data import Subset
+
+
+@dataclass(frozen=True)
+class Squared(Bars):
+    """Bars of which the squared error counts."""
+
+    likelihood: ClassVar[str] = "squared"
+
 
 QUICK = AnnealingTest(steps=30, measurements=10, network=MLP((8,)))
 
@@ -68,9 +79,23 @@ def test_fixed_pressures_above_and_below_the_critical_one() -> None:
     test = AnnealingTest(steps=1000, measurements=3, lr=5e-3, latents=3)
     scan = pressure_scan(bars, [critical * k for k in (0.7, 0.85, 1.15)], test)
     assert scan.information[0] < 0.05 and scan.information[-1] > 0.3
+    assert list(scan.information) == sorted(scan.information)
     assert scan.critical() == pytest.approx(critical, rel=0.15)
     back = pressure_scan(bars, [critical * k for k in (0.85, 1.15)], test, begin=critical / 20)
     assert back.information[0] < 0.05 < back.information[1]
+
+
+def test_squared_error_has_the_critical_pressure_of_its_closed_form() -> None:
+    """β_c = 2 λ_max of the images' covariance, and I(x; z) falls all the way as β rises."""
+    bars = Squared(wide=3)
+    critical = critical_pressure(bars)
+    pixels = bars.open().batch(torch.arange(8), {}).flatten(1).double()
+    exact = 2 * torch.linalg.eigvalsh(torch.cov(pixels.T, correction=0))[-1].item()
+    assert critical == pytest.approx(exact, rel=1e-6)
+    test = AnnealingTest(steps=1000, measurements=3, lr=5e-3, latents=3)
+    scan = pressure_scan(bars, [critical * k for k in (0.7, 0.85, 1.0, 1.15)], test)
+    assert list(scan.information) == sorted(scan.information)
+    assert scan.critical() == pytest.approx(critical, rel=0.15)
 
 
 def test_single_factor_sets_depend_on_seed_and_number_only() -> None:

@@ -96,7 +96,7 @@ def test_it_says_what_it_will_do_with_published_settings(call: Call) -> None:
         ),
         (
             ("dynamic-vae", "--steps", "3", "--variant", "cvpr22", "--c-period", "4", "--c-ramp", "1"),
-            "c_period 4 is not shorter",
+            "c_period 4 takes 521 steps to its last stage",
         ),
         (
             ("infogan", "--steps", "1", "--lr", "0.1"),

@@ -66,6 +66,17 @@ def test_apex_points_to_the_middle():
     assert cosine.min() >= math.cos(math.radians(11.25 + 4)) and cosine.mean() > 0.99
 
 
+def test_the_drawn_direction_is_within_a_class_of_the_exact_one():
+    """The label, 11.25° a class, against the direction of the middle: cos 11.25° > .98 everywhere but in the middle."""
+    theta, x, y = Triangle().open().levels(ROWS).double().T
+    middle = torch.stack([16 - x, 16 - y], dim=1)
+    away = middle.norm(dim=1) > 0
+    angle = torch.deg2rad(11.25 * theta)
+    drawn = torch.stack([torch.cos(angle), torch.sin(angle)], dim=1)[away]
+    cosine = torch.nn.functional.cosine_similarity(drawn, middle[away], dim=1)
+    assert cosine.min() >= 0.98
+
+
 def test_box_of_each_position():
     pixels = Triangle().open().batch(ROWS, {})
     for row in (0, 31, 992, 1023, 528):

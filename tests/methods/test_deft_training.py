@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 import unweave
+from unweave.engine.adam import Group
+from unweave.types import Adam, Rate
 
 STAGE = 5
 
@@ -35,6 +37,24 @@ def test_adams_step_of_an_old_group_is_gamma_times_its_own() -> None:
     torch.testing.assert_close(moved("encoders.0", 0.1), 0.1 * whole, rtol=1e-9, atol=1e-15)
     for other in ("encoders.1", "decoder"):
         assert torch.equal(moved(other, 0.1), moved(other, 1.0)) and bool(moved(other, 0.1).any())
+
+
+def test_under_adam_a_factor_on_the_gradient_fades() -> None:
+    """Why γ is on the learning rate: the effective step of ``grad``, of that before, in docs/methods/deft.md."""
+    group = Group(["w"], [{"w": torch.zeros(1, dtype=torch.float64)}], [Adam(lr=1e-3, eps=1e-15)])
+
+    def step(gradient: float) -> float:
+        before = group.flat.clone()
+        group.grad.fill_(gradient)
+        group.update([Rate()])
+        return float((before - group.flat).item())
+
+    for _ in range(10_000):
+        whole = step(1.0)
+    shares = {t: step(0.1) / whole for t in range(1, 10_001)}
+    for t, told in ((100, 0.11), (2_300, 0.30), (4_600, 0.71), (10_000, 1.0)):
+        exact = (0.1 + 0.9 * 0.9**t) / (0.01 + 0.99 * 0.999**t) ** 0.5
+        assert shares[t] == pytest.approx(exact, rel=1e-3) and shares[t] == pytest.approx(told, abs=0.006)
 
 
 @pytest.mark.parametrize(("gamma", "scaling"), [(0.0, "lr"), (0.1, "freeze_dit")])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from unweave.methods import BetaVAE, DeVAE
+from unweave.methods.devae import log_det
 from unweave.networks import Model, SpacesVAE
 from unweave.types import Gaussian
 
@@ -133,6 +134,37 @@ def test_linear_kl_is_never_negative(scale: float, shift: float) -> None:
         one.model.matrix[0] = torch.eye(LATENTS)
         at_prior = one.method.kl(one.model, Gaussian(*torch.zeros(2, 1, LATENTS).double()), 1)
         assert 0 <= at_prior.item() < 1e-10
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0, 50.0])
+@pytest.mark.parametrize("device", ["cpu", "a card, by hand"])
+def test_a_singular_map_has_a_finite_kl_in_float32(scale: float, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if device != "cpu":
+        monkeypatch.setattr(torch.linalg, "slogdet", lambda gram: (None, log_det(gram)))
+    one = case(DeVAE((1.0, 40.0), hierarchy="linear"))
+    net, generator = one.model.float(), torch.Generator().manual_seed(2)
+    for rank in (1, LATENTS - 1, LATENTS):
+        for _ in range(20):
+            left, right = (torch.randn(*size, generator=generator) for size in ((LATENTS, rank), (rank, LATENTS)))
+            net.matrix.data[0] = scale * left @ right
+            q = Gaussian(torch.zeros(5, LATENTS), torch.randn(5, LATENTS, generator=generator))
+            kl = one.method.kl(net, q, 1)
+            (slope,) = torch.autograd.grad(kl, net.matrix)
+            assert kl.dtype == torch.float32 and torch.isfinite(kl) and kl >= 0 and torch.isfinite(slope).all()
+            w = net.matrix.data[0].double()
+            gram = w.mT @ w + 1e-6 * torch.eye(LATENTS, dtype=torch.float64)
+            exact = torch.exp(q.logvar.double()) @ gram.diagonal() - LATENTS - q.logvar.double().sum(1)
+            exact = 0.5 * (exact - torch.linalg.eigvalsh(gram).clamp_min(1e-12).log().sum()).mean()
+            assert kl.item() == pytest.approx(exact.item(), rel=1e-4)
+
+
+def test_later_spaces_keep_their_log_variances_in_range() -> None:
+    one = case(DeVAE((1.0, 2.0, 4.0, 8.0)))
+    with torch.no_grad():
+        for w in one.model.w_logvar:
+            w.fill_(10.0)
+        for q in one.model.posteriors(1e3 * one.batch.x):
+            assert q.logvar.max() <= 20.0 and torch.isfinite(q.kl()).all()
 
 
 def test_random_space_is_drawn_with_its_weight() -> None:

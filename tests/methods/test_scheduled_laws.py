@@ -235,3 +235,33 @@ def test_published_numbers_stand_in_for_fields_left_open() -> None:
         one, other = case(left), case(given)
         assert torch.equal(one.loss().total, other.loss().total)
         assert [at(left, step) for step in (0, 7000, 10**6)] == [at(given, step) for step in (0, 7000, 10**6)]
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (ControlVAE(), "c_every"),
+        (ControlVAE(c_start=0.0, c_max=1.0, c_step=0.25, c_every=10), "c_every"),
+        (DynamicVAE(variant="cvpr22"), "c_period"),
+        (DynamicVAE(variant="cvpr22", c_start=1.0, c_max=2.0, c_step=0.25, c_period=10, c_ramp=10), "c_period"),
+        (DynamicVAE(), "c_steps"),
+        (AnnealedVAE(anneal_steps=7), "anneal_steps"),
+    ],
+)
+def test_a_schedule_is_over_after_its_span_and_not_before(method: Any, name: str) -> None:
+    span = method.spans(LATENTS)[name]
+
+    def target(step: int) -> float:
+        return float(method.target(torch.tensor(step), torch.float64))
+
+    assert target(span) == pytest.approx(target(50 * span)) and target(span - 1) < target(span) - 1e-6
+
+
+def test_a_stage_begins_last_after_its_span() -> None:
+    deft, cascade_vae = METHODS["deft"](betas=(9.0, 5.0, 2.0), stage_steps=4), CascadeVAEC(stage_steps=4)
+    assert deft.spans(6) == {"stage_steps": 8} and [deft.stage(step) for step in (7, 8, 80)] == [1, 2, 2]
+    assert cascade_vae.spans(3) == {"stage_steps": 8}
+    assert BetaVAE().spans(3) == {} and BetaVAE(end=1.0, schedule="linear", anneal_steps=9).spans(3) == {
+        "anneal_steps": 9
+    }
+    assert ControlVAE(c_start=1.0, c_max=1.0, c_step=0.0).spans(3) == {"c_every": 0}

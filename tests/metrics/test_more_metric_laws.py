@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 
 import made
 import numpy as np
@@ -352,6 +353,7 @@ def test_mixing_latents_loses_disentanglement():
     """Latent j takes in more and more of the next factor: a latent tells two, so D falls, and I hardly does."""
     found = steps_of(lambda v, t: v + t * np.roll(v, 1, axis=1) * 0.99)
     assert found["disentanglement"][0] > 0.99 and found["disentanglement"][-1] < 0.6
+    assert all(low < high + 0.01 for high, low in pairwise(found["disentanglement"]))
     assert min(found["informativeness"]) > 0.5
 
 
@@ -365,6 +367,7 @@ def test_splitting_factors_loses_completeness_only():
     found = steps_of(split)
     assert min(found["disentanglement"]) > 0.98 and min(found["informativeness"]) > 0.98
     assert found["completeness"][0] > 0.98 and found["completeness"][-1] < 0.9
+    assert all(low < high + 0.01 for high, low in pairwise(found["completeness"]))
 
 
 def test_a_monotone_bend_loses_only_what_is_linear():

@@ -94,7 +94,8 @@ def critic_information(
     average = torch.full((len(i),), mi.UNSET, dtype=left.dtype)
     generator = torch.Generator().manual_seed(seed)
     for _ in range(steps):
-        rows = torch.randint(learning, (min(batch, learning),), generator=generator)
+        # Without replacement: a row beside itself would be taken for two that are independent.
+        rows = torch.randperm(learning, generator=generator)[: min(batch, learning)]
         scores = mi.bounded(critic(left[rows], right[rows], i, j), BOUND)
         average = mi.moving_average(average, scores[1:], RATE)
         adam.zero_grad()

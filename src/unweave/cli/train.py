@@ -242,7 +242,8 @@ def _cut_short(one: Complete) -> Iterator[str]:
     published = type(one.method)(**preset.fields)
     for name, span in one.method.spans(one.latents).items():
         length = getattr(one.method, name)
-        if span >= one.steps:
+        as_published = length == getattr(published, name) and one.steps >= preset.steps
+        if span >= one.steps and not as_published:
             whole = "" if span == length else f" takes {span:,} steps to its last stage, which"
             line = f"{name} {length:,}{whole} is not shorter than the training; --{name.replace('_', '-')}"
             if length == getattr(published, name):

@@ -85,7 +85,7 @@ class Method(ABC):
         return {}
 
     def spans(self, latents: int) -> Mapping[str, int]:
-        """Of each schedule in use, the steps before its end, or before its last stage begins."""
+        """Of each schedule in use, by the field that stretches it, the steps until it ends or its last stage begins."""
         lengths = {name: getattr(self, name) for name in self.schedules}
         return {name: length for name, length in lengths.items() if isinstance(length, int)}
 

@@ -28,7 +28,7 @@ GENERAL = Preset(
 MNIST = GENERAL._replace(
     latents=14,
     note="BHiVAE §4.2, MNIST: 14 latents, of which c has 8, blocks of 2, ρ = 0.5; β = 10, γ = 3 (Table 2); optimiser, "
-    "batch and steps are ours, the paper gives none",
+    "batch and steps are ours, the paper gives none, and its digits are of 64×64 above and below one half",
 )
 DSPRITES = GENERAL._replace(
     latents=10,

@@ -21,6 +21,15 @@ AUTHORS = Preset(
 )
 
 
+def rises(start: float, end: float, step: float) -> int:
+    """How often a target rises on its way from ``start`` to ``end``; 0 where it stays.
+
+    >>> rises(0.5, 18.0, 0.15)
+    117
+    """
+    return math.ceil((end - start) / step - 1e-9) if step else 0
+
+
 @dataclass(frozen=True)
 class ControlVAE(Method):
     """The evidence lower bound whose pressure a non-linear PI controller sets so that the KL follows a target C(t).
@@ -91,6 +100,9 @@ class ControlVAE(Method):
             )
         if not -math.inf < self.ki <= 0:
             raise UserError(f"control-vae: ki = {self.ki}; allowed: 0 or less, so that too much KL raises the pressure")
+
+    def spans(self, latents: int) -> Mapping[str, int]:
+        return {"c_every": rises(self.c_start, self.c_max, self.c_step) * self.c_every}
 
     def init(self, data: DataSpec, latents: int) -> State:
         return {"integral": torch.zeros(()), "pressure": torch.tensor(self.beta_min, dtype=torch.float64)}

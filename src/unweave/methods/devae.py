@@ -134,14 +134,16 @@ class DeVAE(Method):
         if self.hierarchy != "linear" or i == 0:
             return q.kl().sum(-1).mean()
         assert q.logvar is not None
-        w = net.reach(i)
-        mean = q.mean @ w.mT
+        # In float64: RIDGE is lost beside numbers of 10 in float32, and a singular W would have no logarithm.
+        exact = q.mean.dtype if q.mean.device.type == "mps" else torch.float64
+        w, mean, logvar = net.reach(i).to(exact), q.mean.to(exact), q.logvar.to(exact)
+        mean = mean @ w.mT
         # log det S = log det(Wᵀ W) + Σ logvar. RIDGE keeps a singular W finite; the same RIDGE in the trace, whose
         # weights are the diagonal of Wᵀ W, keeps the sum from falling below 0 (Hadamard's inequality).
         gram = w.mT @ w + RIDGE * torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)
-        trace = torch.exp(q.logvar) @ torch.diagonal(gram)
+        trace = torch.exp(logvar) @ torch.diagonal(gram)
         logdet = torch.linalg.slogdet(gram)[1] if gram.device.type == "cpu" else log_det(gram)
-        return 0.5 * (trace + (mean**2).sum(-1) - w.shape[-1] - logdet - q.logvar.sum(-1)).mean()
+        return 0.5 * (trace + (mean**2).sum(-1) - w.shape[-1] - logdet - logvar.sum(-1)).mean().to(q.mean.dtype)
 
     def _random(self, net: SpacesVAE, batch: Batch, qs: list[Gaussian]) -> Loss:
         kls = [self.kl(net, q, i) for i, q in enumerate(qs)]

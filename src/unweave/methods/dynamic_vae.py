@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unweave.data.base import DataSpec
 from unweave.methods.base import Method, Preset, at_least, one_of
+from unweave.methods.control_vae import rises
 from unweave.methods.terms import autoencode
 from unweave.networks import Model
 from unweave.types import Adam, Batch, Loss, Reference, State, UserError
@@ -129,8 +130,10 @@ class DynamicVAE(Method):
         return PUBLISHED[self.variant][name] if value is None else value
 
     def spans(self, latents: int) -> Mapping[str, int]:
-        used = ("c_every", "c_steps") if self.variant == "erow" else ("c_period", "c_ramp")
-        return {name: getattr(self, name) for name in used}
+        if self.variant == "erow":
+            return {"c_every": self.c_every, "c_steps": self.c_steps}
+        periods = rises(self.c_start, self.number("c_max"), self.c_step)
+        return {"c_period": periods * self.c_period + self.c_ramp}
 
     def check(self, data: DataSpec, latents: int) -> None:
         one_of(self, "variant", tuple(PUBLISHED))

@@ -49,7 +49,10 @@ def grouping(codes: Codes, blocks: str, who: str, notes: Mapping[str, Any] | Non
     if blocks == "ignore":
         return Grouping(units((), latents), {**rest, "blocks_ignored": True})
     found = units(codes.blocks, latents)
-    return Grouping(found, {**rest, "units": [list(unit) for unit in found]})
+    notes = {**rest, "units": [list(unit) for unit in found]}
+    if len(found) == 2 and who.startswith("MIG"):
+        notes["two_units"] = "gaps between two units say little: one that tells nothing leaves the other the whole"
+    return Grouping(found, notes)
 
 
 def among(sets: Sequence[tuple[int, ...]], alive: NDArray[np.bool_]) -> Sets:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from unweave.networks.bodies import Body, Encoder, Shape
 from unweave.networks.model import Model, submodules
 from unweave.networks.vae import gaussian
-from unweave.types import Gaussian
+from unweave.types import LOGVAR_RANGE, Gaussian
 
 
 class GroupedVAE(Model):
@@ -74,7 +74,8 @@ class GroupedVAE(Model):
         """The learnable rescaling of a group's code; the code itself without projections."""
         if self.w_mean is None or self.w_logvar is None or q.logvar is None:
             return q
-        return Gaussian(q.mean * torch.exp(self.w_mean[group]), q.logvar + self.w_logvar[group])
+        logvar = torch.clamp(q.logvar + self.w_logvar[group], *LOGVAR_RANGE)
+        return Gaussian(q.mean * torch.exp(self.w_mean[group]), logvar)
 
     def encode(self, x: Tensor, space: int = 0) -> Gaussian:
         return side_by_side([self.project(q, i) for i, q in enumerate(self.parts(x))])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from unweave.networks.bodies import Body, Shape
 from unweave.networks.model import Model
 from unweave.networks.vae import gaussian
-from unweave.types import Gaussian, UserError
+from unweave.types import LOGVAR_RANGE, Gaussian, UserError
 
 BOUND = 10.0
 """The exponents of a DiT are kept in [−BOUND, BOUND], so that exp never overflows."""
@@ -99,7 +99,8 @@ class SpacesVAE(Model):
         """The DiT from space ``place`` to the next."""
         assert q.logvar is not None
         scale = torch.exp(torch.clamp(self.w_mean[place], -BOUND, BOUND))
-        return Gaussian(scale * q.mean, q.logvar + torch.clamp(self.w_logvar[place], -BOUND, BOUND))
+        logvar = q.logvar + torch.clamp(self.w_logvar[place], -BOUND, BOUND)
+        return Gaussian(scale * q.mean, torch.clamp(logvar, *LOGVAR_RANGE))
 
     def reach(self, space: int) -> Tensor:
         """W_{space−1} ⋯ W_0, (D, D): what takes a sample of space 0 to ``space`` with ``linear``."""

@@ -71,6 +71,7 @@ def test_agrees_with_loops(blocks, mode, sets):
     assert [score.parts[f"gap.factor {k}"] for k in range(3)] == pytest.approx(expected, abs=1e-9)
     top = [max(line[k] for line in shares) for k in range(3)]
     assert score.parts["nmi1"] == pytest.approx(sum(top) / 3, abs=1e-9)
+    assert ("two_units" in score.settings) == (bool(blocks) and mode == "joint" and len(sets) == 2)
     assert score.settings.get("units") == ([list(s) for s in sets] if blocks and mode == "joint" else None)
     assert score.settings.get("blocks_ignored") == (True if blocks and mode == "ignore" else None)
 
