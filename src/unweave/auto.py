@@ -18,6 +18,7 @@ from unweave.data.formats.anyfile import Broken, Look, image_of, size_of
 from unweave.data.part import Part
 from unweave.engine import Experiment
 from unweave.engine.codes import nuisance
+from unweave.engine.experiment import preset_for
 from unweave.engine.noise import draw
 from unweave.methods import DEFT, METHODS, BetaVAE, DeVAE, Method
 from unweave.names import known
@@ -134,7 +135,9 @@ def choose(
     if isinstance(method, Method):
         return Choice(method, body, likelihood, batch, 0.0, 0.0)
     if method not in RULES:
-        return Choice(METHODS[method](), body, likelihood, batch, 0.0, 0.0)
+        preset = preset_for(METHODS[method], data)
+        published = METHODS[method](**preset.fields).over(steps / preset.steps)
+        return Choice(published, body, likelihood, batch, 0.0, 0.0)
     sample = max(2, min(SAMPLE, HELD // prod(data.shape)))
     spectrum = freezing_spectrum(data, likelihood, sample=sample, seed=seed, root=root)
     if not spectrum.critical > 0:

@@ -98,7 +98,7 @@ class Run:
         """Score the model, and keep the scores with the run (those of space 0).
 
         Args:
-            metrics: one or several, or their names; every one that applies, with DCI's fast estimator, when None.
+            metrics: one or several, or their names; the quick ones that apply, DCI with its fast estimator, when None.
             count: how many images are read; None for all.
             seed: of the sample and of the metrics.
             space: the latent space.

@@ -68,6 +68,8 @@ def test_parts_and_settings(words: str, data: Triangle, tmp_path: Path, call: Ca
     [
         ("nowhere/photos", "no such folder"),
         ("empty", "no pictures in it"),
+        ("emptyy", "did you mean 'empty'"),
+        ("empty/one.png", "empty/one.png: a single picture; allowed: a folder of pictures"),
         ("triangle:tset", "did you mean 'test'"),
         ("triangle:band=pos_x,pos_z,0.1", "unknown factor 'pos_z'"),
         ("shapes3d:noisy", "3 channels"),
@@ -75,5 +77,7 @@ def test_parts_and_settings(words: str, data: Triangle, tmp_path: Path, call: Ca
 )
 def test_mistakes(words: str, why: str, tmp_path: Path, call: Call) -> None:
     (tmp_path / "empty").mkdir()
+    if words == "empty/one.png":
+        (tmp_path / words).write_bytes(b"")
     done = call("train", "vae", "--data", words, "--steps", "2", *TINY)
     assert done.code == 2 and why in done.line

@@ -134,6 +134,7 @@ def test_what_looks_like_a_mistake_is_said(call: Call) -> None:
         (("nowhere/",), "no such folder"),
         (("my photos", "--codes", "codes.xlsx"), "allowed: .parquet, .csv, .npz"),
         (("my photos", "--minutes", "0"), "minutes = 0"),
+        (("my photos:labels=none.csv",), "none.csv: cannot be read (No such file or directory)"),
         (("my photos", "--methd", "deft"), "did you mean --method"),
     ],
 )

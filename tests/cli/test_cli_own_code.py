@@ -33,9 +33,6 @@ class Halved(unweave.Method):
         recon = model.distortion(model.decode(q.sample(batch.noise["z"])), batch.x).mean()
         kl = q.kl().sum(-1).mean()
         return unweave.Loss(recon + self.share * kl, {"recon": recon, "kl": kl})
-
-
-unweave.METHODS[Halved.name] = Halved
 '''
 STEM = "halved_vae_of_ones_own"
 GRID = """
@@ -100,6 +97,15 @@ def test_workers_of_a_sweep_know_it(call: Call, own: Path) -> None:
     rows = json.loads(call("results", "select method, sap from runs", "--json").out)
     assert [row["method"] for row in rows] == ["halved-vae"] * 2
     assert all(row["sap"] is not None for row in rows)
+
+
+def test_a_name_that_is_taken_is_refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("own_twin.py").write_text(CODE.replace("halved-vae", "beta-vae"), encoding="utf-8")
+    monkeypatch.setenv("UNWEAVE_IMPORT", "own_twin.py")
+    told = call("list", "methods")
+    assert told.code == 2
+    assert "UNWEAVE_IMPORT=own_twin.py: Halved is called 'beta-vae', as BetaVAE is; allowed: another name" in told.line
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,13 @@ def test_full_asks_for_published_settings(call: Call, runs: Path, monkeypatch: p
     assert list(document["runs"][0]["scores"]) == ["mig", "dci-fast", "sap"]
 
 
+def test_the_label_of_a_table_asks_for_its_metric(call: Call, runs: Path) -> None:
+    scores = json.loads(call("score", "last", "--metrics", "dci-fast", "--images", "150", "--json").out)["runs"][0][
+        "scores"
+    ]
+    assert list(scores) == ["dci-fast"] and scores["dci-fast"]["settings"]["estimator"] == "fast"
+
+
 def test_a_slow_metric_is_named_while_it_is_computed(call: Call, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unweave.cli.console.PATIENCE", 0.0)
     out = call("score", "last", *MIG).out

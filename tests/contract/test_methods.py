@@ -155,7 +155,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "unknown noise": ({"noise": lambda self, d, n, r: {"z": _draw((r, n), "cauchy")}}, "noise 'z' is 'cauchy'"),
     "a preset of another": ({"presets": {"": Preset({"gamma": 1.0})}}, "names fields that do not exist: gamma"),
     "no preset": ({"presets": {}}, "has no preset for data sets in general"),
-    "no references": ({"references": ()}, "has no summary or no references"),
+    "no references": ({"references": ()}, "has no references"),
     "a schedule that is none": ({"schedules": ("lenght",)}, "schedules .* name fields that do not exist"),
     "no example": ({"__doc__": "Nothing."}, "its docstring has no example"),
     "refuses everything": ({"check": checked}, "cannot be tried: own: not today"),

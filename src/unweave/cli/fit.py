@@ -47,7 +47,7 @@ class Options:
         codes: the table of codes, .csv, .parquet or .npz; codes.csv in the folder for everything when None.
         minutes: how long it may take, roughly: models and steps follow from it.
         latents: D, the size of a code.
-        method: beta-vae, devae or deft with pressures from the images, or another method with its published settings.
+        method: beta-vae, devae or deft with pressures from the images, or another with its published hyperparameters.
         seeds: models to train; 2 to 6, as there is time, when None.
         steps: of each model; as many as there is time for when None.
         seed: of the first model.

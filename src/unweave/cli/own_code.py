@@ -7,12 +7,14 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from unweave.cli.console import debugging
 from unweave.errors import UserError
 
 VARIABLE = "UNWEAVE_IMPORT"
-"""Python files or modules, several as in PATH; what they register in METHODS, METRICS … has a name for every verb."""
+"""Python files or modules, several as in PATH; methods, metrics and data sets in them have a name for every verb."""
 
 
 def import_own() -> None:
@@ -29,7 +31,7 @@ def import_own() -> None:
         if file:
             _findable(path, name)
         try:
-            importlib.import_module(path.stem if file else name)
+            _named(importlib.import_module(path.stem if file else name))
         except (Exception, SystemExit) as error:
             if debugging():
                 raise
@@ -38,6 +40,28 @@ def import_own() -> None:
             raise UserError(
                 f"{VARIABLE}={name} cannot be imported: {type(error).__name__}: {error} (UNWEAVE_DEBUG=1 shows where)"
             ) from error
+
+
+def _named(module: ModuleType) -> None:
+    """Give the module's methods, metrics and data sets their names, unless it has done so itself.
+
+    Raises:
+        UserError: a name that unweave has given already.
+    """
+    from unweave.data import DATASETS, Dataset
+    from unweave.methods import METHODS, Method
+    from unweave.metrics import METRICS, Metric
+
+    tables: tuple[tuple[type, Any], ...] = ((Method, METHODS), (Metric, METRICS), (Dataset, DATASETS))
+    for one in list(vars(module).values()):
+        for kind, table in tables:
+            if not (isinstance(one, type) and issubclass(one, kind) and one.__module__ == module.__name__):
+                continue
+            name = vars(one).get("name")
+            if isinstance(name, str) and table.setdefault(name, one) is not one:
+                raise UserError(
+                    f"{one.__name__} is called {name!r}, as {table[name].__name__} is; allowed: another name"
+                )
 
 
 def _findable(path: Path, name: str) -> None:

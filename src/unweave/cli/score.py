@@ -35,7 +35,7 @@ class Options:
         runs: folders of runs, first letters of their keys, or last.
         codes: an .npz with mean (images, latents); if there are any, logvar, bce, squared_error, pixels and blocks.
         factors: an .npz with levels (images, factors) counted from 0 for the same images; names and sizes if wanted.
-        metrics: which metrics; every one that applies, DCI by its fast estimator, when empty.
+        metrics: which metrics; the quick ones that apply, DCI by its fast estimator, when empty.
         full: every metric as publications compute it, DCI by scikit-learn's boosting (minutes), and those of --metrics.
         images: how many images are read, or all.
         seed: of the sample of images and of the metrics.
@@ -147,11 +147,17 @@ def measure(
 
 
 def _chosen(options: Options) -> list[Metric]:
-    named = [METRICS[known(name, METRICS, "metric")]() for name in dict.fromkeys(options.metrics)]
+    labels = {metric.label: metric for metric in quick()}
+    known_names = dict.fromkeys([*METRICS, *labels])
+    # A label of a table, such as dci-fast, asks for the metric that it stands for.
+    named = [
+        METRICS[name]() if known(name, known_names, "metric") in METRICS else labels[name]
+        for name in dict.fromkeys(options.metrics)
+    ]
     chosen = full() if options.full else named or quick()
-    labels = {metric.label for metric in chosen}
+    there = {metric.label for metric in chosen}
     if options.full:
-        chosen += [metric for metric in named if metric.label not in labels]
+        chosen += [metric for metric in named if metric.label not in there]
     return [_with_blocks(metric, options.blocks) for metric in chosen]
 
 

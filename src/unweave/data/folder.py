@@ -153,6 +153,7 @@ class Folder(Dataset):
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""
         listing, cache = self._decoded()
+        factors = self.factors  # a table that cannot be read is told before anything is looked up by it
 
         def make() -> Table:
             return Table(cache.images, None if self.labels is None else self._labelled(listing, cache)[1])
@@ -161,7 +162,6 @@ class Folder(Dataset):
         left = f", {len(cache.notes)} broken pictures left out" if cache.notes else ""
         source = f"{self.path}, {len(cache.images):,} pictures{left}"
         table = shared(files, (self, "folder"), make)
-        factors = self.factors
         order = in_order(table.levels, factors)
         return StoredImages(table, factors, source, torch.device(device), order)
 

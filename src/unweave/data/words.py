@@ -16,6 +16,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 from unweave.data.base import Dataset
 from unweave.data.correlated import FORMS, Correlated
 from unweave.data.folder import Folder
+from unweave.data.formats.anyfile import SUFFIXES as PICTURES
 from unweave.data.formats.arrays import SUFFIXES
 from unweave.data.hugging_face import PARQUET, HuggingFace, saved
 from unweave.data.own_array import ArrayFile
@@ -81,11 +82,28 @@ def _start(text: str, table: Mapping[str, type[Dataset]]) -> tuple[Dataset, list
             return found, parts[count:]
     if Path(name).suffix.lower() in (*SUFFIXES, PARQUET):
         raise UserError(f"{name}: no such file; allowed: {OWN}, or one of {', '.join(table)}")
+    if Path(text).is_file() and Path(text).suffix.lower() in PICTURES:
+        raise UserError(f"{text}: a single picture; allowed: {OWN}, or one of {', '.join(table)}")
     if any(mark in name for mark in (os.sep, "/", "~")):
         raise UserError(f"{name}: no such folder; allowed: {OWN}, or one of {', '.join(table)}")
     if Path(name).is_file():
         raise UserError(f"{name}: a file of no kind that is read; allowed: {OWN}, or one of {', '.join(table)}")
-    raise UserError(f"unknown data set {name!r}{hint(name, table)} (allowed: {', '.join(table)}, or {OWN})")
+    near = hint(name, [*table, *_beside(table)])
+    raise UserError(f"unknown data set {name!r}{near} (allowed: {', '.join(table)}, or {OWN})")
+
+
+def _beside(table: Mapping[str, type[Dataset]]) -> list[str]:
+    """Folders and files of images in the current folder."""
+    try:
+        return sorted(
+            one.name
+            for one in Path().iterdir()
+            if not one.name.startswith(".")
+            and one.name not in table
+            and (one.is_dir() or one.suffix.lower() in SUFFIXES)
+        )
+    except OSError:
+        return []
 
 
 def own(path: Path) -> Dataset | None:

@@ -23,7 +23,7 @@ class Scores(Measure):
     """Metrics: ``mig`` … and, for each part, ``mig.gap.shape`` …
 
     Args:
-        metrics: metrics or their names; every one that applies, with DCI's fast estimator, when empty.
+        metrics: metrics or their names; the quick ones that apply, DCI with its fast estimator, when empty.
         seed: of the metrics.
 
     Raises UserError for an unknown name.

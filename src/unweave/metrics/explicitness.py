@@ -48,7 +48,7 @@ class Explicitness(Metric):
 
     name: ClassVar[str] = "explicitness"
     references: ClassVar[tuple[Reference, ...]] = (RIDGEWAY_2018, LOCATELLO_2019)
-    cost: ClassVar[str] = "2.7 s"
+    cost: ClassVar[str] = "3.7 s"
 
     train: int = 10_000
     test: int = 5_000

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from unweave.auto import RULES, choose, fitted
+from unweave.auto import choose, fitted
 from unweave.data import Dataset, Folder, dataset
 from unweave.data.folder import pictures
 from unweave.data.part import Part
@@ -263,8 +263,8 @@ def begin(
         models = asked.seeds or MOST_MODELS
         each, at_once = pace(one, out / "trial", workers=workers, device=device, root=root, models=models)
         found = budget(max(0.0, 60 * asked.minutes * SHARE - spent), each, at_once, asked.seeds, asked.steps)
-    if asked.method in RULES:
-        # Pressures that fall do so over the training as it is now known to be.
+    if found.steps != one.steps:
+        # Schedules last as long as the training that is now known.
         one = vary(
             one,
             **{f"method__{n}": scaled(getattr(one.method, n), found.steps / one.steps) for n in one.method.schedules},

@@ -10,8 +10,14 @@ from collections.abc import Mapping, Sequence
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
+SETTINGS = ("method_", "data_", "network_", "adam_")
+"""How columns of settings begin in the table of runs; ``lr`` is one, too."""
+
+
 def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = None) -> str:
     """An aligned table: a heading, a rule, one line a row; numbers to the right, in the same decimals down a column.
+
+    Settings, which are typed and not measured, keep their own digits: those of 5e-4 and 1e-3 would round to one number.
 
     Args:
         rows: one mapping a line; a missing key or None is shown as –.
@@ -25,10 +31,18 @@ def table(rows: Sequence[Mapping[str, object]], columns: Sequence[str] | None = 
     ──────  ─────  ───────
     MIG     0.412        1
     DCI     0.500        –
+    >>> print(table([{"lr": 0.0005, "mig": 0.41}, {"lr": 0.001, "mig": 0.52}]))
+        lr    mig
+    ──────  ─────
+    0.0005  0.410
+     0.001  0.520
     """
     if columns is None:
         columns = list(dict.fromkeys(key for row in rows for key in row))
-    texts = [_column([row.get(key) for row in rows]) for key in columns]
+    texts = [
+        [_setting(row.get(key)) for row in rows] if _is_setting(key) else _column([row.get(key) for row in rows])
+        for key in columns
+    ]
     right = [any(map(_is_number, cells)) and not any(map(_is_word, cells)) for cells in _cells(rows, columns)]
     heads = [_clean(key) for key in columns]
     widths = [max(width(text) for text in [head, *column]) for head, column in zip(heads, texts, strict=True)]
@@ -60,6 +74,14 @@ def _column(cells: Sequence[object]) -> list[str]:
     largest = max((size for size in reals if math.isfinite(size)), default=0.0)
     places = 3 if largest < 10 else max(0, 3 - math.floor(math.log10(largest)))
     return [_text(cell, places) for cell in cells]
+
+
+def _is_setting(column: str) -> bool:
+    return column == "lr" or column.startswith(SETTINGS)
+
+
+def _setting(cell: object) -> str:
+    return f"{cell:.6g}" if isinstance(cell, float) else _text(cell, 3)
 
 
 def _text(cell: object, places: int) -> str:

@@ -19,15 +19,19 @@ def claim(holds: object, who: str, what: str) -> None:
 
 
 def check_description(thing: Any, who: str) -> None:
-    """A frozen, hashable dataclass whose docstring has an example that can be run."""
+    """A frozen, hashable dataclass with a name."""
     kind = type(thing)
     claim(is_dataclass(thing) and kind.__dataclass_params__.frozen, who, "is no frozen dataclass")
     claim(isinstance(getattr(kind, "name", None), str) and kind.name, who, "has no class attribute name")
-    claim(">>>" in (kind.__doc__ or ""), who, "its docstring has no example (a line that starts with >>>)")
     try:
         hash(thing)
     except TypeError as error:
         raise AssertionError(f"{who}: its fields cannot be hashed ({error}); lists should be tuples") from None
+
+
+def check_example(thing: Any, who: str) -> None:
+    """A docstring with an example that can be run."""
+    claim(">>>" in (type(thing).__doc__ or ""), who, "its docstring has no example (a line that starts with >>>)")
 
 
 @contextmanager

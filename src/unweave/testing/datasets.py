@@ -13,7 +13,7 @@ from unweave.data.base import still
 from unweave.engine.codes import nuisance
 from unweave.engine.plain import build, plain, settled
 from unweave.networks.likelihoods import LIKELIHOODS
-from unweave.testing.claims import check_description, claim, leaves_randomness_alone
+from unweave.testing.claims import check_description, check_example, claim, leaves_randomness_alone
 from unweave.types import Draw, UserError
 
 SOME, STARTS = 64, 8
@@ -36,6 +36,7 @@ def check_dataset(dataset: Dataset, root: Path | None = None) -> None:
     """
     who = str(getattr(dataset, "name", type(dataset).__name__))
     check_description(dataset, who)
+    check_example(dataset, who)
     again = build(type(dataset), plain(settled(dataset)))
     claim(again == dataset, who, f"does not come back from its plain values: {again!r}")
     claim(dataset.licence, who, "does not say its licence")

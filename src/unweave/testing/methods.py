@@ -15,7 +15,7 @@ from unweave.engine.plain import build, plain, settled
 from unweave.engine.step import Alone, Together
 from unweave.methods import Method
 from unweave.networks import MLP, Body, Model
-from unweave.testing.claims import check_description, claim, leaves_randomness_alone
+from unweave.testing.claims import check_description, check_example, claim, leaves_randomness_alone
 from unweave.testing.dots import Dots
 from unweave.types import Adam, Loss, Rate, UserError
 
@@ -63,15 +63,18 @@ def check_method(
         _check_critics(first, images, steps, who)
         _check_lockstep(members, images, steps, who)
         _check_learning(members, images, _steps(method, STAGES), who)
+    # Last: a loss can be put right before it is written about.
+    check_example(method, who)
+    claim(type(method).summary, who, "has no summary (a line for lists)")
+    claim(type(method).references, who, "has no references (a tuple of Reference)")
+    claim("" in type(method).presets, who, 'has no preset for data sets in general, presets[""]')
 
 
 def _check_settings(method: Method, who: str) -> None:
     kind = type(method)
-    claim(kind.summary and kind.references, who, "has no summary or no references")
     again = build(kind, plain(settled(method)))
     claim(again == settled(method), who, f"does not come back from its plain values: {again!r}")
     names = {one.name for one in fields(method)}
-    claim("" in kind.presets, who, 'has no preset for data sets in general, presets[""]')
     for data, preset in kind.presets.items():
         wrong = sorted(set(preset.fields) - names)
         claim(not wrong, who, f"presets[{data!r}] names fields that do not exist: {', '.join(wrong)}")

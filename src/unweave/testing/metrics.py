@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from unweave.metrics import Metric
-from unweave.testing.claims import check_description, claim, leaves_randomness_alone
+from unweave.testing.claims import check_description, check_example, claim, leaves_randomness_alone
 from unweave.types import Codes, Score, UserError
 
 ROWS = 300
@@ -32,6 +32,7 @@ def check_metric(metric: Metric) -> None:
     """
     who = str(getattr(metric, "name", type(metric).__name__))
     check_description(metric, who)
+    check_example(metric, who)
     claim(metric.references, who, "has no references")
     claim(metric.better in ("higher", "lower"), who, f"better = {metric.better!r}; allowed: higher, lower")
     least, most = metric.limits

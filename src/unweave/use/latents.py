@@ -76,7 +76,13 @@ def called(run: Run, word: str, space: int = 0) -> tuple[int, ...]:
         raise UserError(f"{word!r} is the name of {which}; allowed: one of them by its number")
     words = list(dict.fromkeys([*given.values(), *(label for _, label in labels)]))
     names = f", {', '.join(words)}" if words else ""
-    raise UserError(f"no latent {word!r}{hint(word, words)} (allowed: z0 to z{run.model.latents - 1}{names})")
+    last = run.model.latents - 1
+    if not labels and run.data.factors and word in run.data.factors.names:
+        raise UserError(
+            f"which latent holds {word!r} is not known yet; allowed: z0 to z{last}{names}, or factors once "
+            "unweave explore, or export --html, has looked at the run"
+        )
+    raise UserError(f"no latent {word!r}{hint(word, words)} (allowed: z0 to z{last}{names})")
 
 
 def labelled(run: Run, space: int = 0) -> list[tuple[tuple[int, ...], str]]:
