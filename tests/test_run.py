@@ -229,6 +229,9 @@ def test_a_damaged_checkpoint_is_a_user_error() -> None:
     [
         (lambda: fit("beta-vae"), "no data given; allowed: fit"),
         (lambda: fit("beta-vae", "triangle", stps=3), "unknown setting 'stps' — did you mean 'steps'"),
+        (lambda: fit("beta-vae", "triangle", beta=4.0), r"beta is a setting of the method: BetaVAE\(beta=4.0\)"),
+        (lambda: fit("beta-vae", "triangle", lr=1e-3), r"lr is a setting of Adam: optimiser=Adam\(lr=0.001\)"),
+        (lambda: fit("beta-vae", "triangle", network="mlp"), r"allowed: a network, such as MLP\(\(256, 256\)\)"),
         (lambda: fit(Experiment("vae", "triangle"), "triangle"), "an experiment is complete in itself"),
         (lambda: fit(Experiment("vae", "triangle"), steps=3), "an experiment is complete in itself"),
         (lambda: load("nowhere"), "nowhere holds no run"),

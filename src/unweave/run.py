@@ -18,12 +18,12 @@ from unweave.engine.step import build
 from unweave.engine.trace import recorded
 from unweave.engine.train import restore_model
 from unweave.kept import apart, asked, asked_limits, keep_score, kept_limits, kept_scores
-from unweave.methods import Method
+from unweave.methods import METHODS, Method
 from unweave.metrics import METRICS, Metric, applicable, ceiling, floor, quick
 from unweave.names import known
 from unweave.shared import SharedFolder, is_both, is_shared, unpack
 from unweave.store import RunFolder, StoreError
-from unweave.types import Codes, Score, UserError
+from unweave.types import Adam, Codes, Score, UserError
 
 IMAGES = 15_000
 """How many images a score reads unless told otherwise."""
@@ -281,7 +281,8 @@ def fit(
     else:
         if data is None:
             raise UserError("fit: no data given; allowed: fit(method, data), such as fit('beta-vae', 'dsprites')")
-        for name in settings:
+        for name, value in settings.items():
+            _belonging(name, value, what)
             known(name, [one.name for one in fields(Experiment)][2:], "setting")
         experiment = Experiment(what, data, **settings).complete()
     last: Snapshot | None = None
@@ -361,3 +362,13 @@ def load(path: Path | str, *, root: Path | str | None = None, device: str | torc
         root=root,
         scores=kept_scores(folder, checkpoint.step),
     )
+
+
+def _belonging(name: str, value: Any, what: Method | str) -> None:
+    """Raises UserError that says where it goes for a setting of the method or of Adam, given as the experiment's."""
+    kind = what if isinstance(what, Method) else METHODS.get(what)
+    if kind is not None and name in {one.name for one in fields(kind)}:
+        method = kind.__name__ if isinstance(kind, type) else type(kind).__name__
+        raise UserError(f"{name} is a setting of the method: {method}({name}={value!r}) in place of its name")
+    if name in {one.name for one in fields(Adam)}:
+        raise UserError(f"{name} is a setting of Adam: optimiser=Adam({name}={value!r})")

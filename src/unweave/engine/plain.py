@@ -14,13 +14,21 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from unweave.data import DATASETS, WRAPPERS
 from unweave.data.base import Dataset
 from unweave.names import LONG, known
+from unweave.networks import Body
 from unweave.types import UserError
 
 T = TypeVar("T")
 hints_of = cache(get_type_hints)
 """The declared types of a class's fields; reading them off takes a millisecond, and a sweep asks a hundred thousand
 times."""
-WORDS = {int: "a whole number", float: "a finite number", bool: "True or False", str: "a text", Path: "a path"}
+WORDS = {
+    int: "a whole number",
+    float: "a finite number",
+    bool: "True or False",
+    str: "a text",
+    Path: "a path",
+    Body: "a network, such as MLP((256, 256)) or Conv('standard')",
+}
 
 
 def settled(value: T, prefix: str | None = None) -> T:
