@@ -155,8 +155,10 @@ def test_names_and_labels_stand_for_latents(tmp_path: Path) -> None:
         "images": 9,
     }
     assert called(run, "Z2") == called(run, "2") == (2,)
-    with pytest.raises(UserError, match=r"no latent 'pos_x' \(allowed: z0 to z3\)"):
+    with pytest.raises(UserError, match=r"which latent holds 'pos_x' is not known yet; allowed: z0 to z3, or"):
         called(run, "pos_x")
+    with pytest.raises(UserError, match=r"no latent 'pos_q' \(allowed: z0 to z3\)"):
+        called(run, "pos_q")
     run.folder.write("explorer", {"step": run.step, "spaces": {"0": summary}})
     run.folder.write("names", {"names": {"3": "Smile", "0 1": "pose", "2": "z0"}})
     assert called(run, "smile") == (3,) and called(run, "pose") == (0, 1) and called(run, "pos_x") == (1,)

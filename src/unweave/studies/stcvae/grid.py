@@ -73,8 +73,8 @@ SCALES: Mapping[str, Scale] = {
 def told(size: Scale, scale: str, full: bool) -> str:
     """A scale of Figures 2 and 3 in words, beside what was published.
 
-    >>> told(SCALES["paper"], "paper", False)[-81:]
-    '10,000 images, 8, 12 and 16 latents, β of 4 and 8: 2,880 of the 124,000 models (--full)'
+    >>> told(SCALES["paper"], "paper", False).rpartition("latents, ")[2]
+    'β of 4 and 8: 2,880 of the 124,000 models, all with --full'
     """
     if scale == "paper" and full:
         return PAPER._replace(note="the whole grid, 124,000 models on five data sets").told(PAPER)
