@@ -20,9 +20,17 @@ def known(name: object, allowed: Iterable[str], what: str) -> str:
     choices = list(allowed)
     if isinstance(name, str) and name in choices:
         return name
-    given = f"{name!r}"
-    shown = given if len(given) <= LONG else f"{given[:LONG]}…"
-    raise UserError(f"unknown {what} {shown}{hint(name, choices)} (allowed: {', '.join(choices)})")
+    raise UserError(f"unknown {what} {brief(name)}{hint(name, choices)} (allowed: {', '.join(choices)})")
+
+
+def brief(value: object) -> str:
+    """A value as a message shows it, cut short where it is long.
+
+    >>> brief("mgi"), len(brief("x" * 10_000))
+    ("'mgi'", 201)
+    """
+    given = f"{value!r}"
+    return given if len(given) <= LONG else f"{given[:LONG]}…"
 
 
 def hint(name: object, allowed: Iterable[str]) -> str:

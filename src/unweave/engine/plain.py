@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from unweave.data import DATASETS, WRAPPERS
 from unweave.data.base import Dataset
-from unweave.names import LONG, known
+from unweave.names import brief, known
 from unweave.networks import Body
 from unweave.types import UserError
 
@@ -123,9 +123,7 @@ def typed(hint: Any, value: Any, where: str) -> Any:
             if not issubclass(hint, Dataset):
                 return build(hint, value)
             return untagged(value, {**DATASETS, **WRAPPERS}, "data set")
-    given = f"{value!r}"
-    given = given if len(given) <= LONG else f"{given[:LONG]}…"
-    raise UserError(f"{where} = {given}; allowed: {WORDS.get(hint, getattr(hint, '__name__', hint))}")
+    raise UserError(f"{where} = {brief(value)}; allowed: {WORDS.get(hint, getattr(hint, '__name__', hint))}")
 
 
 def finite(value: Real) -> bool:
