@@ -9,16 +9,15 @@ from typing import ClassVar
 import numpy as np
 
 from unweave.analysis import Trained, elbo_trajectory, largest_group
-from unweave.job import Cost
 from unweave.studies.base import Entry, Row, Scale, Study, grouped
 from unweave.studies.drawn import traversals
 from unweave.studies.figures import Curves, Figure, HeatMap
-from unweave.studies.stcvae.grid import DELTA, EPSILON, OPEN, SCALES, GroupingCoefficient, counted, swept, told
+from unweave.studies.stcvae.grid import DELTA, EPSILON, OPEN, SCALES, Counted, GroupingCoefficient, swept, told
 from unweave.studies.table import Column
 
 
 @dataclass(frozen=True)
-class StcVAEFig2(Study):
+class StcVAEFig2(Counted):
     """Figure 2: which size of groups has the best bound at each capacity, and where omniscient latents appear.
 
     Args:
@@ -51,10 +50,6 @@ class StcVAEFig2(Study):
             ({"data": "all", "row": "β-TCVAE", "seed": 0}, GroupingCoefficient()),
             *swept(self, scale, self.full, traversed=True),
         ]
-
-    def cost(self, entries: Sequence[Entry]) -> tuple[int, Cost]:
-        """Without building networks of a hundred million weights to count them."""
-        return counted(entries)
 
     def told(self, scale: str) -> str:
         return told(self.scale(scale), scale, self.full)
@@ -110,7 +105,7 @@ def omniscient_region(data: str, results: Sequence[Row], widths: Sequence[int]) 
 
 
 @dataclass(frozen=True)
-class StcVAEFig3(Study):
+class StcVAEFig3(Counted):
     """Figure 3: mean MIG over capacity.
 
     Args:
@@ -134,10 +129,6 @@ class StcVAEFig3(Study):
 
     def jobs(self, scale: str) -> list[Entry]:
         return swept(self, scale, self.full, labelled=True)
-
-    def cost(self, entries: Sequence[Entry]) -> tuple[int, Cost]:
-        """Without building networks of a hundred million weights to count them."""
-        return counted(entries)
 
     def told(self, scale: str) -> str:
         return told(self.scale(scale), scale, self.full)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from unweave.job import Cost, Scores, Training
+from unweave.job import Scores, Training
 from unweave.methods import DIPVAE1, BetaSTCVAE, BetaTCVAE, BetaVAE, FactorVAE, Method
 from unweave.metrics import MIGPosterior
 from unweave.studies.base import Entry, Labels, Row, Scale, Study, experiment, grouped, picked
 from unweave.studies.figures import Distributions, Figure
-from unweave.studies.stcvae.grid import OPEN, PAPER, body, counted, seeded
+from unweave.studies.stcvae.grid import OPEN, PAPER, Counted, body, seeded
 from unweave.studies.table import Column
 from unweave.studies.tiny import tiny
 
@@ -27,7 +27,7 @@ MODELS: Mapping[str, tuple[Method, int]] = {
 
 
 @dataclass(frozen=True)
-class StcVAEFig4(Study):
+class StcVAEFig4(Counted):
     """Figure 4: MIG of six models at three capacities."""
 
     name: ClassVar[str] = "stcvae-fig4"
@@ -77,10 +77,6 @@ class StcVAEFig4(Study):
                         for seed in range(size.seeds)
                     ]
         return found
-
-    def cost(self, entries: Sequence[Entry]) -> tuple[int, Cost]:
-        """Without building networks of a hundred million weights to count them."""
-        return counted(entries)
 
     def figures(self, results: Sequence[Row]) -> list[Figure]:
         found: list[Figure] = []
