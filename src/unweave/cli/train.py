@@ -21,6 +21,7 @@ from unweave.engine.cpu import default_precision
 from unweave.engine.experiment import preset_for
 from unweave.engine.place import place
 from unweave.engine.plan import size
+from unweave.engine.written import note_rewritten
 from unweave.methods import METHODS, Method
 from unweave.names import known
 from unweave.networks import MLP, Body, Conv
@@ -92,6 +93,8 @@ def run(argv: Sequence[str]) -> int:
     jobs = [_job(one, options.out) for one in experiments]
     console.say(_announce(jobs, str(device), str(source or "drawn, no files found"), options.network))
     looked_over(console, data, options.data_root)
+    # Those that go on are looked at where they are picked up.
+    note_rewritten((job.experiment, job.folder) for job in jobs if job.state == "done")
     watch = Watch(console, jobs)
     pending = [job for job in jobs if job.state in ("new", "stopped")]
     again = shlex.join(["unweave", "train", *argv])

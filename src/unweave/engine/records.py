@@ -9,6 +9,7 @@ from typing import Any
 from unweave.engine.experiment import Complete, to_json
 from unweave.engine.step import Failure
 from unweave.engine.trace import Trace
+from unweave.engine.written import written
 from unweave.store import Checkpoint, RunFolder, StoreError, environment, now
 from unweave.types import State
 
@@ -37,7 +38,7 @@ class Records:
             if folder is not None:
                 folder.put(
                     experiment={"key": one.key, "source": source, **to_json(one)},
-                    environment=environment(),
+                    environment=environment() | ({"code": code} if (code := written(one)) else {}),
                     status=self._status(member, "running", {"step": self.steps[member] or 0, "since": now()}),
                 )
 

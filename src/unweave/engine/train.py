@@ -23,6 +23,7 @@ from unweave.engine.place import check_precision, home, place
 from unweave.engine.records import Records
 from unweave.engine.step import Alone, Failure, Learner, Together, fitting
 from unweave.engine.trace import Trace
+from unweave.engine.written import note_rewritten
 from unweave.names import known
 from unweave.networks import Model
 from unweave.store import Checkpoint, RunFolder
@@ -165,6 +166,7 @@ def train(
                 folder = RunFolder(Path(out or "") / one.key)
                 stack.enter_context(folder.lock())
                 folders[one.key] = folder
+            note_rewritten((one, folders[one.key]) for one in members if resume and one.key in folders)
             for start, cohort in _cohorts(members, folders, resume):
                 data = cohort[0].data
                 if data not in images:

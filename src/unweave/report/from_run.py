@@ -300,5 +300,7 @@ def _kept(run: Run, name: str) -> dict[str, Any]:
 
 def _environment(run: Run) -> dict[str, str]:
     kept = _kept(run, "environment")
-    flat = {name: value for name, value in kept.items() if name != "versions"} | dict(kept.get("versions", {}))
+    code = {f"code of {name}": text for name, text in dict(kept.get("code", {})).items()}
+    flat = {name: value for name, value in kept.items() if name not in ("versions", "code")}
+    flat |= code | dict(kept.get("versions", {}))
     return {name: words(value) for name, value in flat.items() if value not in ("", None)}

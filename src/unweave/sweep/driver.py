@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unweave.engine.place import place
-from unweave.job import Job, Result
+from unweave.engine.written import note_rewritten
+from unweave.job import Job, Result, Training
+from unweave.store import RunFolder
 from unweave.sweep.units import broken, units
 from unweave.types import UserError
 
@@ -80,6 +82,8 @@ def perform(
     where = device or "cpu" if on else str(place(device))
     asked = {job.key: job for job in jobs}
     place_out, place_root = Path(out), Path(root) if root else None
+    trainings = [job for job in asked.values() if isinstance(job, Training)]
+    note_rewritten((job.experiment, RunFolder(place_out / job.home)) for job in trainings)
     return _perform(asked, place_out, place_root, on, workers, where, told)
 
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unweave.data.base import Dataset, Images
+from unweave.engine.written import Rewritten
 from unweave.store import Held
 from unweave.store.environment import variables
 from unweave.sweep.units import Lost, Unit, work
@@ -62,6 +64,7 @@ def serve(connection: Connection, out: Path, root: Path | None, device: str) -> 
     ``("ready",)``, ``("told", share, line)``, ``("result", result)``, ``("held", line)``, ``("end",)``."""
     # Ctrl-C reaches every process of a terminal; the driver decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore", Rewritten)  # the driver has told of all
     opened: dict[Dataset, Images] = {}
     try:
         with one_thread(), on(device):
