@@ -219,6 +219,8 @@ def test_udr_of_seeds_is_kept_with_the_runs(tmp_path: Path, monkeypatch: pytest.
         (lambda: bootstrap([1.0], 1.0), "confidence = 1.0"),
         (lambda: summaries(RUNS, "mgi"), r"no run has a column 'mgi' — did you mean 'mig'\? \(numbers: seed, step"),
         (lambda: summaries(RUNS, "mig", by=["methud"]), "no run has a column 'methud' — did you mean 'method'"),
+        (lambda: summaries(RUNS, "mig", by=["beta"]), "no run has a column 'beta' — did you mean 'method_beta'"),
+        (lambda: summaries(RUNS, "sap"), "no run has a score 'sap' yet: unweave score RUN ... --metrics sap gives it"),
     ],
 )
 def test_what_is_asked_wrongly(call: Any, message: str) -> None:

@@ -153,8 +153,7 @@ def summaries(
     columns = dict.fromkeys(name for one in flat for name in one)
     for name in (column, *(by or ())):
         if name not in columns:
-            numbers = [n for n in columns if any(_number(one.get(n)) is not None for one in flat)]
-            raise UserError(f"no run has a column {name!r}{hint(name, columns)} (numbers: {', '.join(numbers[:30])})")
+            raise UserError(_unknown(name, list(columns), flat))
     by = settings(rows) if by is None else list(by)
     down = prefers_lower(column) if lower is None else lower
     sign = -1.0 if down else 1.0
@@ -309,6 +308,17 @@ def _grouped(flat: Iterable[dict[str, Any]], by: Sequence[str]) -> dict[str, lis
 def _scored(one: Mapping[str, Any], column: str) -> float | None:
     """A finished run's number; None for any other's, which is that of some earlier step."""
     return _number(one.get(column)) if one["state"] == "done" else None
+
+
+def _unknown(name: str, columns: list[str], flat: Sequence[Mapping[str, Any]]) -> str:
+    """What is said of a column that no run has."""
+    if name in {safe(one) for one in METRICS}:
+        return f"no run has a score {name!r} yet: unweave score RUN ... --metrics {name.replace('_', '-')} gives it one"
+    # beta is what is typed for training, and method_beta its column.
+    near = [column for column in columns if column.endswith(f"_{name}")]
+    meant = f" — did you mean {near[0]!r}?" if near else hint(name, columns)
+    numbers = [n for n in columns if any(_number(one.get(n)) is not None for one in flat)]
+    return f"no run has a column {name!r}{meant} (numbers: {', '.join(numbers[:30])})"
 
 
 def _number(value: Any) -> float | None:
