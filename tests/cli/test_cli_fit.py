@@ -70,6 +70,14 @@ def test_json_is_one_document(call: Call, photos: Path) -> None:
     assert len(document["udr"]) == 2 and document["failed"] == []
 
 
+def test_codes_that_are_points_have_no_nats(call: Call, photos: Path) -> None:
+    done = call("fit", "my photos", "--method", "infogan", *SMALL)
+    assert done.code == 0 and "nats" not in done.out.partition("chosen:")[2]
+    assert "in use     2 of 2 latents, the widest first (points have no KL): z" in done.out
+    document = json.loads(call("fit", "my photos", "--method", "infogan", *SMALL, "--json").out)
+    assert document["latents"]["kl"] is None and sorted(document["latents"]["alive"]) == [0, 1]
+
+
 def test_broken_pictures_are_listed_or_left_out(call: Call, photos: Path) -> None:
     (photos / "0" / "broken.png").write_bytes(b"no picture")
     refused = call("fit", "my photos", *SMALL)

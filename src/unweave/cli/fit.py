@@ -171,13 +171,15 @@ def summary(chosen: Chosen) -> str:
     best = chosen.agreement[run.experiment.key]
     others = sorted((value for key, value in chosen.agreement.items() if key != run.experiment.key), reverse=True)
     agreed = f", UDR {best:.2f} (others {' '.join(f'{one:.2f}' for one in others)})" if seeds > 1 else ""
-    told = "  ".join(f"z{latent} {nats(float(kl[latent]))}" for latent in chosen.alive[:SHOWN])
+    told = "  ".join(f"z{n}" if kl is None else f"z{n} {nats(float(kl[n]))}" for n in chosen.alive[:SHOWN])
+    latents = run.experiment.latents if kl is None else len(kl)
+    what = ", nats of each" if kl is not None else ", the widest first (points have no KL)"
     more = f"  and {len(chosen.alive) - SHOWN} more" if len(chosen.alive) > SHOWN else ""
     lines = [
         f"chosen: seed {run.experiment.seed} of {seeds} models{agreed}",
-        f"  in use     {len(chosen.alive)} of {len(kl)} latents, nats of each: {told}{more}"
+        f"  in use     {len(chosen.alive)} of {latents} latents{what}: {told}{more}"
         if chosen.alive
-        else f"  in use     none of {len(kl)} latents: images that differ too little, or too few steps",
+        else f"  in use     none of {latents} latents: images that differ too little, or too few steps",
         f"  model      {chosen.model}",
         f"  codes      {chosen.codes}: {chosen.rows:,} rows",
         f"  page       {chosen.page}",
@@ -222,7 +224,7 @@ def _document(fitting: Fitting, chosen: Chosen, failed: Sequence[str]) -> dict[s
         "models": fitting.budget.models,
         "steps": fitting.budget.steps,
         "udr": {key: None if math.isnan(value) else value for key, value in chosen.agreement.items()},
-        "latents": {"alive": chosen.alive, "kl": chosen.kl.tolist()},
+        "latents": {"alive": chosen.alive, "kl": None if chosen.kl is None else chosen.kl.tolist()},
         "model": str(chosen.model),
         "codes": str(chosen.codes),
         "rows": chosen.rows,

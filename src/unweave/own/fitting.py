@@ -44,6 +44,8 @@ OFTEN = 15.0
 """Seconds between two checkpoints of a training, at the pace of the trial."""
 SHOWN = 15_000
 """Images encoded for the page, at most."""
+STILL = 1e-3
+"""A latent of points whose standard deviation over the images is no more than this is not in use."""
 PLAN = "fit"
 """Name of the file that holds what was decided."""
 
@@ -79,8 +81,8 @@ class Chosen(NamedTuple):
     run: Run
     agreement: dict[str, float]
     """UDR of every model, by its key."""
-    kl: np.ndarray
-    """(D,) nats of each latent."""
+    kl: np.ndarray | None
+    """(D,) nats of each latent; None where codes are points, which have no KL."""
     alive: list[int]
     """Latents in use, the most telling first."""
     model: Path
@@ -187,7 +189,8 @@ class Fitting:
             shown.score(count=SHOWN, codes=some)
             write_text(where, page(self._story(shown, some, agreement, key)))
             self._note(page=key)
-        alive = order(Information(kl=kl))[0]
+        # Points have no KL: what moves at all is in use, the widest first.
+        alive = order(Information(kl=kl))[0] if kl is not None else _moving(some)
         return Chosen(shown, agreement, kl, alive, target, file, where, run.data.rows)
 
     def _agreement(self, root: Path | None) -> dict[str, float]:
@@ -334,10 +337,13 @@ def check(asked: Asked) -> None:
             raise UserError(f"{name} = {value}; allowed: a whole number from 1")
 
 
-def _kl(codes: Codes) -> np.ndarray:
-    if codes.logvar is None:
-        return codes.mean.double().var(0).numpy()
-    return Gaussian(codes.mean, codes.logvar).kl().double().mean(0).numpy()
+def _kl(codes: Codes) -> np.ndarray | None:
+    return None if codes.logvar is None else Gaussian(codes.mean, codes.logvar).kl().double().mean(0).numpy()
+
+
+def _moving(codes: Codes) -> list[int]:
+    widths = codes.mean.double().std(0).numpy()
+    return [int(latent) for latent in np.argsort(-widths, kind="stable") if widths[latent] > STILL]
 
 
 def short(data: Dataset) -> str:
