@@ -17,7 +17,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from methods_small import kept, measure, write
+from common import kept
+from methods_small import measure, write
 
 from unweave import METHODS, Adam, Experiment
 from unweave.analysis import Curve, freezing_spectrum, linear_information, propose_pressures

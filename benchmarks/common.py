@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import ctypes
+import io
 import json
 import statistics
 import subprocess
@@ -100,6 +101,11 @@ def resident() -> int:
     return _held("VmRSS")
 
 
+def private() -> int:
+    """Of these, what the process wrote itself; the rest are pages of libraries, which the system drops and fetches."""
+    return _held("RssAnon")
+
+
 def peak() -> int:
     """Bytes of memory that this process has held at most since ``settled``."""
     return _held("VmHWM")
@@ -174,6 +180,23 @@ def keep(path: Path | None, rows: Sequence[dict[str, Any]], command: str) -> Non
         writer = csv.DictWriter(file, [*rows[0], *about], lineterminator="\n")
         writer.writeheader()
         writer.writerows({**row, **about} for row in rows)
+
+
+def kept(path: Path) -> list[dict[str, Any]]:
+    """The rows of a table that is there; none where it is not."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Rows as CSV, numbers in five digits; a column that a row has not is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({n: f"{v:.5g}" if isinstance(v, float) else v for n, v in row.items()} for row in rows)
+    return text.getvalue()
 
 
 def _quickest(call: Callable[[], object], device: str, times: int = 12) -> float:

@@ -14,11 +14,10 @@ interrupted goes on from its checkpoint in --runs, and one that is done is read 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import time
 from pathlib import Path
-from typing import Any
+
+from common import table
 
 from unweave import METHODS, Adam, Experiment
 from unweave.analysis import Course, Point, follow
@@ -51,15 +50,6 @@ def experiment(name: str, args: argparse.Namespace) -> Complete:
         optimiser=Adam(lr=args.lr),
         seed=args.seed,
     ).complete()
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({n: f"{v:.5g}" if isinstance(v, float) else v for n, v in row.items()} for row in rows)
-    return text.getvalue()
 
 
 def write(path: Path, courses: dict[str, Course], experiments: dict[str, Complete], command: str) -> None:

@@ -13,12 +13,12 @@ table is sorted by MIG and rewritten whole after every model.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+from common import kept, table
 
 from unweave import METHODS, MLP, Adam, Experiment, Method, fit
 from unweave.engine.experiment import NUMBERS, Complete, preset_for
@@ -90,24 +90,10 @@ def measure(one: Complete, args: argparse.Namespace) -> dict[str, Any]:
     return row | {"numbers": NUMBERS, "machine": machine(), "commit": about["commit"], "command": args.command}
 
 
-def kept(path: Path) -> list[dict[str, Any]]:
-    """The rows of the table so far."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
     """The table, best MIG first, replaced whole."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    ordered = sorted(rows, key=lambda row: -float(row["mig"]))
-    writer.writerows({n: f"{v:.5g}" if isinstance(v, float) else v for n, v in row.items()} for row in ordered)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text.getvalue())
+    write_text(path, table(sorted(rows, key=lambda row: -float(row["mig"]))))
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import child, keep, of_training, resident
+from common import child, keep, of_training, private, resident
 
 from unweave import MLP, BetaVAE, Conv, Experiment, Sprites, train
 from unweave.store import machine
@@ -99,18 +99,22 @@ def steady(steps: int, device: str) -> list[dict[str, Any]]:
         new, clock = time.process_time(), time.perf_counter()
         count = snapshot.step - (rows[-1]["step"] if rows else 0)
         row = {"step": snapshot.step, "processor_ms": round(1e3 * (new - spent) / count, 4)}
-        rows.append(row | {"wall_ms": round(1e3 * (clock - wall) / count, 4), "memory_mb": round(resident() / 1e6, 2)})
+        row |= {"wall_ms": round(1e3 * (clock - wall) / count, 4), "memory_mb": round(resident() / 1e6, 2)}
+        rows.append(row | {"private_mb": round(private() / 1e6, 2)})
         spent, wall = new, clock
     # The first part also chooses kernels and fetches memory.
     parts = [rows[1 + k * (len(rows) - 1) // 5 : 1 + (k + 1) * (len(rows) - 1) // 5] for k in range(5)]
     for part in parts:
-        some = {key: statistics.median(row[key] for row in part) for key in ("processor_ms", "wall_ms", "memory_mb")}
+        some = {key: statistics.median(row[key] for row in part) for key in ("processor_ms", "wall_ms", "private_mb")}
         which = f"steps {part[0]['step'] - every:7,} to {part[-1]['step']:7,}"
         clocks = f"{some['processor_ms']:.3f} ms on the processor  {some['wall_ms']:.3f} ms on the wall"
-        print(f"{which}  {clocks}  {some['memory_mb']:.1f} MB", flush=True)
+        print(f"{which}  {clocks}  {some['private_mb']:.1f} MB of its own", flush=True)
     first, last = (statistics.median(row["processor_ms"] for row in part) for part in (parts[0], parts[-1]))
-    grown = rows[-1]["memory_mb"] - rows[len(rows) // 10]["memory_mb"]
-    print(f"last fifth against first: {last / first:.3f}; memory after the first tenth: {grown:+.2f} MB")
+    grown, whole = (rows[-1][key] - rows[len(rows) // 10][key] for key in ("private_mb", "memory_mb"))
+    print(
+        f"last fifth against first: {last / first:.3f}; memory after the first tenth: {grown:+.2f} MB of its own, "
+        f"{whole:+.2f} MB with pages of libraries"
+    )
     return rows
 
 
