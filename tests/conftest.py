@@ -39,6 +39,12 @@ def _no_data_root(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     monkeypatch.setenv("UNWEAVE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def _cpu_unless_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that names no device means the CPU, also on a machine with a card: ``--device`` is for those that do."""
+    monkeypatch.setattr("unweave.engine.place.usual", lambda: "cpu")
+
+
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> torch.device:
     """The device asked for with ``--device``."""

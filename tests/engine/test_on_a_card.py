@@ -11,6 +11,7 @@ import torch
 
 from unweave.data import DSprites
 from unweave.engine import Experiment, encode, train
+from unweave.engine.place import home
 from unweave.engine.train import LOCKSTEP
 from unweave.methods import METHODS
 from unweave.networks import Conv
@@ -94,13 +95,14 @@ def test_a_step_that_cannot_be_recorded_says_so(device: torch.device) -> None:
 def test_memory_does_not_grow(device: torch.device) -> None:
     one = Experiment("beta-vae", "triangle", batch=64, steps=3000, precision="bf16")
     held = [torch.cuda.memory_reserved(device) for _ in train(one, device=device, every=250)]
-    assert held[2] == held[-1]
+    # Blocks of several lengths take turns, so that a last small piece may come late.
+    assert held[-1] - held[2] <= 8 << 20
 
 
 def test_codes_of_a_card_are_those_of_a_cpu(device: torch.device) -> None:
     data = DSprites()
     (*_, last) = train(Experiment("vae", data, batch=64, steps=20, precision="float32"), device=device)
-    found = encode(last.models[0], data, data.open(device=device), count=6000)
+    found = encode(last.models[0], data, data.open(device=home(device)), count=6000)
     wanted = encode(last.models[0].cpu(), data, data.open(), count=6000)
     assert torch.equal(found.levels, wanted.levels) and found.mean.device.type == "cpu"
     torch.testing.assert_close(found.mean, wanted.mean, rtol=1e-3, atol=1e-4)

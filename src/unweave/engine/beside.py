@@ -51,11 +51,15 @@ class Beside(Learner):
         for stream in self.streams:
             stream.wait_stream(common)
         found = []
-        for member in range(len(self.models)):
-            with torch.cuda.stream(self.streams[member % len(self.streams)]):
-                found.append(self._one(batch, member))
-        for stream in self.streams:
-            common.wait_stream(stream)
+        try:
+            for member in range(len(self.models)):
+                with torch.cuda.stream(self.streams[member % len(self.streams)]):
+                    found.append(self._one(batch, member))
+        finally:
+            # Also where a member raises: a step that is repeated begins by clearing what the others still write, and a
+            # recording whose branches are not joined ends with an error in place of the true one.
+            for stream in self.streams:
+                common.wait_stream(stream)
         return _joined(found)
 
     def _one(self, batch: Batch, member: int) -> tuple[dict[str, Tensor], State]:

@@ -12,8 +12,13 @@ COARSE = {"mps"}
 """Kinds of devices that have no float64."""
 
 
+def usual() -> str:
+    """The device that is taken where none is named: a GPU of NVIDIA's kind where there is one."""
+    return "cuda" if torch.cuda.is_available() and torch.cuda.device_count() else "cpu"
+
+
 def place(device: str | torch.device | None) -> torch.device:
-    """The device itself, a GPU of NVIDIA's kind where there is one for None. Raises UserError for one that is not here.
+    """The device itself, the ``usual`` one for None. Raises UserError for one that is not here.
 
     >>> place("cpu")
     device(type='cpu')
@@ -23,7 +28,7 @@ def place(device: str | torch.device | None) -> torch.device:
     names = ["cpu", *(["cuda"] if gpus else []), *(f"cuda:{k}" for k in range(gpus)), *(["mps"] if apple else [])]
     allowed = ", ".join(names)
     try:
-        where = torch.device(device or ("cuda" if gpus else "cpu"))
+        where = torch.device(device or usual())
     except RuntimeError:
         raise UserError(f"device = {str(device)!r}; allowed: {allowed}") from None
     here = {"cpu": True, "cuda": (where.index or 0) < gpus, "mps": apple and not where.index}

@@ -25,6 +25,7 @@ from unweave.engine.place import check_precision, home, place
 from unweave.engine.step import Learner
 from unweave.engine.trace import Trace
 from unweave.engine.train import learner_of, runner_of
+from unweave.methods import Method
 from unweave.types import UserError
 
 SHARE = 0.8
@@ -151,10 +152,13 @@ def measure(
     with _kept() as kept:
         learner.step(0)
     held = sum(4 * group.flat.numel() * group.flat.element_size() for group in learner.groups)
-    largest = max(kept.values(), default=0)
+    # Two more of the largest: the gradient that arrives at a layer and the one that leaves it.
+    passing = sum(kept.values()) + 2 * max(kept.values(), default=0)
     length = min(LENGTH, (members[0].steps - 1) // 2)
     if blocks and length >= TIMED:
-        return Cost(_in_blocks(learner, length, device), held + sum(kept.values()) + 2 * largest)
+        # What a recorded step needs stays its own: steps of another kind, of a later stage, need as much beside it.
+        kinds = 2 if device.type == "cuda" and any(type(one.method).rates is not Method.rates for one in members) else 1
+        return Cost(_in_blocks(learner, length, device), held + kinds * passing)
     seconds: list[float] = []
     for step in range(1, WARM + TIMED):
         start = _clock(device)
@@ -163,8 +167,7 @@ def measure(
         timed = seconds[WARM - 1 :]
         if timed and (sum(seconds) > PATIENCE or timed[0] * members[0].steps < WORTH):
             break
-    # Two more of the largest: the gradient that arrives at a layer and the one that leaves it.
-    return Cost(median(seconds[WARM - 1 :] or seconds), held + sum(kept.values()) + 2 * largest)
+    return Cost(median(seconds[WARM - 1 :] or seconds), held + passing)
 
 
 def _in_blocks(learner: Learner, length: int, device: torch.device) -> float:
