@@ -197,6 +197,20 @@ def test_ranges_of_pixels(images: NDArray[np.uint8]) -> None:
     assert np.array_equal(codes(real, pixel_range=(-5000, 300 * 255 - 5000)), codes(images))
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int64, np.float32])
+def test_zeros_and_ones_are_black_and_white_where_the_numbers_decide(images: NDArray[np.uint8], kind: Any) -> None:
+    masks = (images > images.mean()).astype(kind)
+    model = Unweaver(**TINY, pixel_range="data").fit(masks)
+    assert model.pixel_range_ == (0.0, 1.0) and model.run_.images.batch(torch.arange(9), {}).unique().tolist() == [0, 1]
+    assert model.inverse_transform(model.transform(masks)).max() <= 1
+    assert np.array_equal(model.transform(masks), model.transform(masks * 3)), "what is beyond the ends is cut off"
+
+
+def test_images_that_are_nearly_black_are_noted(images: NDArray[np.uint8]) -> None:
+    with pytest.warns(UserWarning, match="brightest pixel of 30 images is 1 of 255.*stretched"):
+        Unweaver(**TINY).fit((images > images.mean()).astype(np.uint8)[:30])
+
+
 def test_it_is_saved_as_a_run(images: NDArray[np.uint8], tmp_path: Path) -> None:
     model = Unweaver(**TINY, precision="float32").fit(images)
     run = unweave.load(model.save(tmp_path / "model"))
@@ -240,6 +254,7 @@ def test_a_training_goes_on_in_a_folder(images: NDArray[np.uint8], tmp_path: Pat
         ({}, np.zeros((9, 8, 8)), "all 9 images are the same"),
         ({}, "no/such/folder", "no such folder"),
         ({"image_shape": (3, 3)}, np.random.default_rng(0).random((5, 8)), "whose product they are"),
+        ({"image_shape": (3, 4, 4)}, np.random.default_rng(0).random((5, 48)), "channels come last and are 1 or 3"),
         ({"pixel_range": 3}, np.random.default_rng(0).random((5, 8)), "two numbers, or 'data'"),
         ({"pixel_range": (1, 0)}, np.random.default_rng(0).random((5, 8)), "a lower end below the upper one"),
         ({"method": "devea"}, np.random.default_rng(0).random((5, 8)), "did you mean 'devae'"),

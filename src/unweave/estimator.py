@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
@@ -19,7 +20,7 @@ from unweave.auto import BATCH, LR, choose, fitted
 from unweave.data import Dataset, InMemory, dataset
 from unweave.data.elsewhere import fitting as alike
 from unweave.data.elsewhere import own_fit
-from unweave.data.in_memory import as_array, channel_axis
+from unweave.data.in_memory import CHANNELS, as_array, channel_axis
 from unweave.engine import encode
 from unweave.engine.experiment import to_json
 from unweave.engine.place import home
@@ -124,6 +125,8 @@ class Unweaver:
             batch=self.batch,
             seed=seed,
         )
+        for doubt in data.remarks().get("doubts", ()):
+            warnings.warn(doubt)
         experiment = chosen.experiment(
             data, latents=self.latents, steps=self.steps, seed=seed, lr=self.lr, precision=self.precision
         )
@@ -260,9 +263,14 @@ class Unweaver:
                 self._reads = self.pixel_range_ = (0.0, 1.0)
             return data
         array, layout = self._array(images, fitting)
+        scaled = isinstance(self.pixel_range, str)
         if fitting:
             self._layout, self._reads = layout, self._range(array)
-            self.pixel_range_ = self._reads if self._reads != (0.0, 1.0) else _ends(str(array.dtype))
+            by_kind = self._reads == (0.0, 1.0) and not scaled
+            self.pixel_range_ = _ends(str(array.dtype)) if by_kind else self._reads
+        if scaled and self._reads == (0.0, 1.0):
+            # Numbers of these ends are otherwise read by their kind: bytes from 0 to 255.
+            array = array.clamp(0, 1).float() if isinstance(array, Tensor) else np.clip(array, 0, 1).astype(np.float32)
         try:
             return InMemory.of(array, *self._reads)
         except UserError as error:
@@ -295,6 +303,10 @@ class Unweaver:
             raise UserError(
                 f"image_shape = {self.image_shape!r} for rows of {array.shape[1]:,} numbers; allowed: (H, W) or "
                 "(H, W, C) whose product they are"
+            )
+        if len(shape) == 3 and shape[-1] not in CHANNELS:
+            raise UserError(
+                f"image_shape = {self.image_shape!r}: channels come last and are 1 or 3; allowed: (H, W) or (H, W, C)"
             )
         return array.reshape(len(array), *shape), "flat"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from unweave.data.factors import Factors
 from unweave.data.labels import ranked, read_labels
 from unweave.types import UserError
 
@@ -93,3 +95,18 @@ def test_a_number_that_is_new_for_every_picture_is_no_factor(tmp_path: Path) -> 
 
 def test_words_that_python_reads_as_numbers_stay_words() -> None:
     assert ranked("x", ["0_1", "1", "1_0", "10", "2"])[0] == 5
+
+
+def test_names_of_factors_can_be_shown(tmp_path: Path) -> None:
+    rows = "".join(f"{name},{n % 2},{n % 2}\n" for n, name in enumerate(NAMES))
+    path = write(tmp_path, f'file,cell\u00a0size,"two\nlines"\n{rows}')
+    assert read_labels(path, NAMES)[0].names == ("cell size", "two lines")
+    for wrong in ("x" * 201, "bell\x07"):
+        with pytest.raises(UserError, match=r"column '.*' has \d+ letters; allowed: up to 200, all that can be shown"):
+            read_labels(write(tmp_path, f"file,{wrong},b\n{rows}"), NAMES)
+
+
+def test_more_combinations_than_can_be_numbered_are_not_numbered_wrongly() -> None:
+    many = Factors(tuple(map(str, range(18))), (4, *[16] * 17))
+    with pytest.raises(UserError, match=r"18 factors have 1.2e\+21 combinations; allowed: below 2\^63"):
+        many.index(torch.zeros(1, 18, dtype=torch.int64))

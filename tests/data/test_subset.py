@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from unweave import Experiment, UserError, fit, load
-from unweave.data import DSprites, Subset, Triangle
+from unweave.data import Dataset, DSprites, Folder, Subset, Triangle, dataset
 from unweave.networks import MLP
 from unweave.testing import check_dataset
 from unweave.testing.dots import Dots
@@ -74,3 +75,29 @@ def test_what_the_whole_set_needs_and_prepares(monkeypatch: pytest.MonkeyPatch) 
     part = Subset(MNIST(), (0, 1))
     part.prepare(None)
     assert part.needs_files and asked == [None]
+
+
+def test_images_of_ones_own_are_chosen_by_their_levels_not_by_their_numbers(tmp_path: Path) -> None:
+    """As many pictures as combinations of levels, though one is there twice and another not at all."""
+    lines = {"a.png": (0, 0), "b.png": (0, 0), "c.png": (0, 1), "d.png": (1, 0)}
+    for name in lines:
+        Image.new("L", (16, 16), 200).save(tmp_path / name)
+    table = "".join(f"{name},{colour},{size}\n" for name, (colour, size) in lines.items())
+    (tmp_path / "labels.csv").write_text(f"file,colour,size\n{table}")
+    data = Folder(tmp_path, size=16, labels=tmp_path / "labels.csv")
+    assert data.factors is not None and data.rows == data.factors.count and not data.gridded
+    assert "lead to images that have them" in " ".join(Dataset.check(data))
+
+    def levels(part: Dataset) -> list[list[int]]:
+        return part.open().levels(torch.arange(part.rows)).tolist()
+
+    for rule, wanted in (
+        ("only=colour=1", [[1, 0]]),
+        ("only=size=0", [[0, 0], [0, 0], [1, 0]]),
+        ("without=colour=0,size=0", [[0, 1], [1, 0]]),
+    ):
+        assert levels(dataset(f"{tmp_path}:size=16:labels=labels.csv:{rule}")) == wanted
+    assert levels(Subset.along(data, "size", row=0)) == [[0, 0], [0, 1]]
+    assert Subset.along(data, "colour", row=3).rows == 2
+    with pytest.raises(UserError, match="no image has"):
+        Subset.along(data, "size", row=3)

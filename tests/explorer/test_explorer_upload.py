@@ -58,9 +58,9 @@ BROKEN = {
     "huge in bytes": (b"\x89PNG" + bytes(LARGEST), "16 MiB"),
     "truncated PNG": (file(noise("RGB"))[:-3000], "truncated"),
     "truncated JPEG": (file(noise("RGB"), "JPEG")[:-800], "truncated"),
-    "animated GIF": (animated("GIF"), "animation of 2 pictures"),
-    "animated WebP": (animated("WEBP"), "animation of 2 pictures"),
-    "animated PNG": (animated("PNG"), "animation of 2 pictures"),
+    "animated GIF": (animated("GIF"), "holds several pictures"),
+    "animated WebP": (animated("WEBP"), "holds several pictures"),
+    "animated PNG": (animated("PNG"), "holds several pictures"),
     "CMYK": (file(noise("CMYK"), "JPEG"), "CMYK"),
     "real numbers": (file(Image.fromarray(np.zeros((9, 9), np.float32)), "TIFF"), "real numbers"),
 }

@@ -15,8 +15,9 @@ from PIL import Image
 
 from unweave import MLP, Experiment, Folder, Split, fit
 from unweave.explorer import Exhibit, static_page
-from unweave.explorer.static import FRAMES, _elsewhere, explore
+from unweave.explorer.static import FRAMES, explore
 from unweave.explorer.summary import frames
+from unweave.report.from_run import mailable
 from unweave.report.story import Story
 from unweave.run import load
 
@@ -98,12 +99,12 @@ def test_it_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     ],
 )
 def test_where_pixels_were_read_at_training_is_no_address(source: str, shown: str, exhibits: list[Exhibit]) -> None:
-    told = _elsewhere(Story("t", summary={"Pixels from": source}), exhibits[0].run)
+    told = mailable(Story("t", summary={"Pixels from": source}), exhibits[0].run)
     assert told.summary["Pixels from"] == shown
 
 
 def test_folders_of_a_relative_path_are_left_out_too() -> None:
     run: Any = SimpleNamespace(data=Folder(Path("clients/acme"), labels=Path("clients/acme.csv")), root=None)
     story = Story("t", summary={"Pixels from": "clients/acme, 60 pictures"}, command=f"fit({run.data!r})")
-    told = _elsewhere(story, run)
+    told = mailable(story, run)
     assert told.summary["Pixels from"] == "acme, 60 pictures" and "clients" not in told.command

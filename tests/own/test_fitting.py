@@ -225,6 +225,24 @@ def test_the_pages_command_makes_it_again(tmp_path: Path, monkeypatch: pytest.Mo
     assert done(asked, Path("out")).run.experiment.key == found.run.experiment.key
 
 
+def test_the_page_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    sprites(tmp_path / "photos", 40, side=12)
+    found = done(Asked(str(tmp_path / "photos"), method="vae", latents=2, seeds=1, steps=4), tmp_path / "out")
+    page = found.page.read_text(encoding="utf-8")
+    assert str(tmp_path) not in page and "unweave fit photos --method vae" in page
+
+
+def test_another_file_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 12, 12), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    asked = Asked(str(tmp_path / "images.npy"), method="vae", latents=2, seeds=1, steps=4)
+    assert begin(asked, tmp_path / "out", workers=0, busy=quiet).fresh
+    assert not begin(asked, tmp_path / "out", workers=0, busy=quiet).fresh
+    np.save(tmp_path / "images.npy", images[:30])
+    with pytest.raises(UserError, match="are not the 40 that the fit in"):
+        begin(asked, tmp_path / "out", workers=0, busy=quiet)
+
+
 def test_a_part_of_a_folder_is_made_to_fit_too(tmp_path: Path) -> None:
     sprites(tmp_path / "photos", 60, side=16)
     assert own.looked_at(f"{tmp_path}/photos:train").shape == (1, 16, 16)

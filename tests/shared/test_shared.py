@@ -225,6 +225,14 @@ def described(values: Any, **changes: Any) -> None:
     values["experiment"].update(changes)
 
 
+def nested(*names: Any) -> dict[str, Any]:
+    """A data set in words of a configuration, in wrappers from the outside in."""
+    *wrappers, data = names
+    for name in reversed(wrappers):
+        data = {"name": name, "of": data, "part": "train"}
+    return dict(data)
+
+
 TAMPERED: dict[str, tuple[Callable[[Path], None], str]] = {
     "unknown field": (config(lambda v: v.update(run="rm -rf")), "unknown field 'run'"),
     "unknown field of the experiment": (
@@ -300,6 +308,14 @@ TAMPERED: dict[str, tuple[Callable[[Path], None], str]] = {
     "a wide description": (
         config(lambda v: v["experiment"]["network"].update(hidden=[1] * 40_000)),
         "longer than 65,536 letters",
+    ),
+    "a part of too many images": (
+        config(lambda v: v["experiment"].update(data=nested("split", {"name": "sprites", "positions": 2000}))),
+        "images; allowed: 4,194,304",
+    ),
+    "parts of parts": (
+        config(lambda v: v["experiment"].update(data=nested(*["split"] * 7, {"name": "triangle"}))),
+        "a part of a part, 7 times over; allowed: 6",
     ),
     "a negative layer": (config(lambda v: v["experiment"]["network"].update(hidden=[-3])), "hidden"),
     "another network": (config(lambda v: v["experiment"]["network"].update(hidden=[9])), "this model's is"),

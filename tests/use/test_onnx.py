@@ -98,6 +98,12 @@ def test_colours_and_sides_that_are_no_powers_of_two(tmp_path: Path) -> None:
     matches(run, export_onnx(run, tmp_path / "onnx").folder)
 
 
+def test_they_name_no_folder_of_the_machine(made: Made) -> None:
+    for name in ("encoder.onnx", "decoder.onnx"):
+        content = (made.folder / name).read_bytes()
+        assert b".py" not in content and str(Path.home()).encode() not in content
+
+
 def test_what_is_said_beside_them(made: Made) -> None:
     about = json.loads((made.folder / "onnx.json").read_text())
     assert about["encoder"]["input"] == {

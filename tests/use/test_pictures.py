@@ -12,8 +12,8 @@ from PIL import Image
 
 import unweave
 from unweave import UserError
-from unweave.data import ArrayFile, Folder, Split
-from unweave.data.elsewhere import fitting
+from unweave.data import MNIST, ArrayFile, Folder, Split
+from unweave.data.elsewhere import fitting, own_fit
 from unweave.run import Run
 from unweave.use import Encoded, decode, edit, encode, picture_names, read_table, write_codes, write_pictures
 from unweave.use.latents import called, read
@@ -321,3 +321,10 @@ def test_a_table_that_a_spreadsheet_wrote(colour: Run, tmp_path: Path) -> None:
     (tmp_path / "codes.csv").write_text(text, encoding="utf-8-sig")
     found = read_table(tmp_path / "codes.csv", 3)
     assert found.files and found.names[0] == "a/1.png"
+
+
+def test_pictures_fit_as_those_of_the_training_did(tmp_path: Path) -> None:
+    """Through all wrappers; digits are resized, which is none of the ways that pictures have."""
+    folder = Folder(tmp_path, fit="pad")
+    assert own_fit(folder) == own_fit(Split(Split(folder, part="train"), part="test")) == "pad"
+    assert own_fit(MNIST()) == own_fit(Split(MNIST(fit="pad"), part="train")) == "crop"

@@ -114,6 +114,8 @@ class Dataset(ABC):
     """Whether there is nothing to open without them."""
     published: ClassVar[str] = ""
     """Where the authors publish it."""
+    loose: ClassVar[bool] = False
+    """Whether images stand in any order, as somebody's own do, where several may share their levels."""
     fingerprint: ClassVar[str] = ""
     """SHA-256 of all images in order, as bytes round(255 · pixel), without nuisance noise; empty when not known."""
 
@@ -126,6 +128,11 @@ class Dataset(ABC):
     @abstractmethod
     def rows(self) -> int:
         """Number of images."""
+
+    @property
+    def gridded(self) -> bool:
+        """Whether every combination of levels has one image, whose row number is ``factors.index(levels)``."""
+        return self.factors is not None and not self.loose and self.rows == self.factors.count
 
     @abstractmethod
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
@@ -200,7 +207,7 @@ class Dataset(ABC):
         """
         images = self.open(root)
         digest = hashlib.sha256()
-        one_each = self.factors is not None and self.rows == self.factors.count
+        one_each = self.gridded
         for rows in torch.arange(self.rows).split(1024):
             pixels = images.batch(rows, still(images.noise(len(rows))))
             if pixels.shape != (len(rows), *self.shape) or not bool(((pixels >= 0) & (pixels <= 1)).all()):

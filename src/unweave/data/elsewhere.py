@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 
 from unweave.data.base import Dataset, Images
 from unweave.data.factors import Factors
+from unweave.data.formats.anyfile import FITS
 from unweave.types import UserError
 
 LARGEST = 8192
@@ -60,6 +60,7 @@ class Elsewhere(Dataset):
     name: ClassVar[str] = "elsewhere"
     licence: ClassVar[str] = "the user's own images"
     needs_files: ClassVar[bool] = True
+    loose: ClassVar[bool] = True
 
     @property
     def shape(self) -> tuple[int, int, int]:  # type: ignore[override]
@@ -103,7 +104,7 @@ class Elsewhere(Dataset):
             raise UserError(
                 f"elsewhere: a name that cannot be shown; allowed: up to {LONGEST} letters without line breaks"
             )
-        if len(names) != len(levels) or any(one < 1 for one in levels) or math.prod(levels) >= 2**62:
+        if len(names) != len(levels) or any(one < 1 for one in levels):
             raise UserError(f"elsewhere: factors {names} of sizes {levels}; allowed: a size from 1 for each name")
 
 
@@ -157,8 +158,13 @@ def _foreign(value: Any) -> bool:
 
 def own_fit(data: Dataset, otherwise: str = "crop") -> str:
     """How a data set makes pictures fit, or the one inside it that it wraps; ``otherwise`` where nothing is said."""
-    found = getattr(data, "fit", None) or getattr(getattr(data, "of", None), "fit", None)
-    return found if isinstance(found, str) else otherwise
+    inner: Any = data
+    while inner is not None:
+        # Digits are made to fit in ways of their own, which are not for pictures.
+        if inner.loose and getattr(inner, "fit", None) in FITS:
+            return str(inner.fit)
+        inner = getattr(inner, "of", None)
+    return otherwise
 
 
 def fitting(data: Dataset, shape: tuple[int, int, int], fit: str) -> Dataset:

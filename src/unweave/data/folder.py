@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from unweave.data.base import Dataset, Images, paths
 from unweave.data.cache import Cache, Piece, Recipe, Tell, prepare, prepared, verify
 from unweave.data.factors import Factors
-from unweave.data.formats.anyfile import FITS, SUFFIXES, Broken, Look, frames_of, image_of
+from unweave.data.formats.anyfile import FITS, SUFFIXES, Broken, Look, image_of, stacked
 from unweave.data.labels import read_labels
-from unweave.data.stored import StoredImages, Table, in_order, place, shared
+from unweave.data.stored import StoredImages, Table, dark, in_order, place, shared
 from unweave.names import known
 from unweave.types import UserError
 
@@ -37,10 +37,6 @@ OTHERS = (
     *(".dcm", ".nd2", ".czi", ".lif", ".mp4", ".mov", ".avi"),
 )
 """Endings of files that hold pictures in a form that is not read here."""
-DARK = 64
-"""Of 255: where no pixel is brighter, the pictures are likely to be of fewer bits than their files claim."""
-GLANCE = 500
-"""Images, evenly over the folder, in which the brightest pixel is looked for."""
 STACKED = (".tif", ".tiff", ".webp", ".png")
 """Endings of files that may hold several pictures."""
 OPENED = 50
@@ -103,6 +99,7 @@ class Folder(Dataset):
     likelihood: ClassVar[str] = "squared"
     licence: ClassVar[str] = "the user's own images"
     needs_files: ClassVar[bool] = True
+    loose: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         paths(self, "path", "labels")
@@ -148,7 +145,7 @@ class Folder(Dataset):
         """``notes``: which pictures and kinds of files are left out, and why; ``doubts``: that all is nearly black."""
         listing, cache = self._decoded()
         notes = [*cache.notes, *_passed_over(self.path), *_stacks(self.path, listing.names)]
-        return {"notes": notes, "doubts": _dark(cache.images)}
+        return {"notes": notes, "doubts": dark(cache.images)}
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""
@@ -268,26 +265,12 @@ def _stacks(path: Path, names: tuple[str, ...]) -> list[str]:
     """A line on files that hold several pictures, of some looked at; none where each holds one."""
     able = [name for name in names if name.lower().endswith(STACKED)]
     looked = [able[place] for place in np.unique(np.linspace(0, len(able) - 1, OPENED).astype(int))] if able else []
-    several = [name for name in looked if frames_of(path / name) > 1]
+    several = [name for name in looked if stacked(path / name)]
     if not several:
         return []
     return [
         f"{len(several):,} of {len(looked):,} files looked at hold several pictures (pages, frames), as {several[0]}: "
         "only the first of each is read"
-    ]
-
-
-def _dark(images: NDArray[np.uint8]) -> list[str]:
-    """A line where all pictures are nearly black, as those of 12 bits are that a file of 16 bits holds."""
-    if not len(images):
-        return []
-    rows = np.unique(np.linspace(0, len(images) - 1, GLANCE).astype(np.int64))
-    brightest = max(int(images[row].max()) for row in rows)
-    if brightest >= DARK:
-        return []
-    return [
-        f"the brightest pixel of {len(rows):,} images is {brightest} of 255: next to nothing is seen; those of fewer "
-        "bits than their files hold (12 in 16) have to be stretched to the whole range first"
     ]
 
 

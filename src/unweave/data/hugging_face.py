@@ -20,8 +20,8 @@ from unweave.data.cache import Cache, Piece, Recipe, Tell, cache_root, prepare, 
 from unweave.data.factors import Factors
 from unweave.data.folder import AT_ONCE, SIDES, some
 from unweave.data.formats.anyfile import FITS, Broken, Look, image_of
-from unweave.data.labels import ranked
-from unweave.data.stored import StoredImages, Table, in_order, place, shared, state
+from unweave.data.labels import heading, ranked
+from unweave.data.stored import StoredImages, Table, dark, in_order, place, shared, states
 from unweave.names import known
 from unweave.types import UserError
 
@@ -69,6 +69,7 @@ class HuggingFace(Dataset):
     likelihood: ClassVar[str] = "squared"
     licence: ClassVar[str] = "the user's own images"
     needs_files: ClassVar[bool] = True
+    loose: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         paths(self, "path")
@@ -110,8 +111,9 @@ class HuggingFace(Dataset):
         return cache.folder
 
     def remarks(self, root: Path | None = None) -> dict[str, Any]:
-        """``notes``: which pictures are left out, and why."""
-        return {"notes": self._decoded().notes}
+        """``notes``: which pictures are left out, and why; ``doubts``: that all is nearly black."""
+        cache = self._decoded()
+        return {"notes": cache.notes, "doubts": dark(cache.images)}
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""
@@ -145,7 +147,7 @@ class HuggingFace(Dataset):
         column = self._column(table)
         look = Look(self.size, self.fit, self.grey)
         how: dict[str, Any] = {"at": place(self.path), "look": list(look), "column": column}
-        how |= {"split": self.split, "files": _states(self.path)}
+        how |= {"split": self.split, "files": states(self.path)}
 
         def pieces(start: int) -> Iterator[Piece]:
             return decoded(table, column, look, start)
@@ -182,7 +184,8 @@ class HuggingFace(Dataset):
                 raise UserError(f"{self.path}: column {name!r} is the same for all pictures; expected two values")
             sizes.append(size)
             levels.append(one)
-        return Factors(self.labels, tuple(sizes)), np.stack(levels, axis=1)
+        names = tuple(heading(str(self.path), name) for name in self.labels)
+        return Factors(names, tuple(sizes)), np.stack(levels, axis=1)
 
 
 def _broken(cache: Cache) -> set[int]:
@@ -262,8 +265,3 @@ def _quietly(datasets: Any) -> Iterator[None]:
     finally:
         if not silent:
             datasets.enable_progress_bars()
-
-
-def _states(path: Path) -> list[Any]:
-    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
-    return [state(one) for one in files]

@@ -16,7 +16,7 @@ from torch import Tensor
 from unweave.data.base import Dataset, Images
 from unweave.data.factors import Factors
 from unweave.data.formats.arrays import pixels
-from unweave.data.stored import StoredImages, Table
+from unweave.data.stored import StoredImages, Table, dark
 from unweave.types import UserError
 
 CHANNELS = (1, 3)
@@ -58,6 +58,7 @@ class InMemory(Dataset):
     name: ClassVar[str] = "memory"
     likelihood: ClassVar[str] = "squared"
     licence: ClassVar[str] = "the user's own images"
+    loose: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         # Every copy holds on to the images, so that they stay as long as anything can ask for them.
@@ -92,6 +93,11 @@ class InMemory(Dataset):
     def present(self, root: Path | None = None) -> bool:
         """Whether a program holds these images: this one."""
         return self._kept() is not None
+
+    def remarks(self, root: Path | None = None) -> dict[str, Any]:
+        """``doubts``: that all is nearly black."""
+        table = self._kept()
+        return {"doubts": [] if table is None else dark(table.pixels)}
 
     def open(self, root: Path | None = None, device: torch.device | str = "cpu") -> Images:
         """The images; ``root`` is not used."""

@@ -21,6 +21,8 @@ MOST = 64
 """Factors in a table."""
 FEW = 20
 """Different values that a factor may have whatever the number of pictures."""
+LONGEST = 200
+"""Letters of a factor's name."""
 FILE = "file"
 """Name of the column that says which picture a line is about."""
 
@@ -101,7 +103,17 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
         header, *lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     except (csv.Error, ValueError) as error:
         raise UserError(f"{path}: no table of factors ({error})") from None
-    return [name.strip() for name in header], lines
+    return [heading(str(path), name) for name in header], lines
+
+
+def heading(who: str, name: str) -> str:
+    """A column's name, its spaces made plain ones. Raises UserError for one that cannot be shown."""
+    plain = " ".join(name.split())
+    if len(plain) > LONGEST or not plain.isprintable():
+        raise UserError(
+            f"{who}: column {plain[:40]!r} has {len(plain)} letters; allowed: up to {LONGEST}, all that can be shown"
+        )
+    return plain
 
 
 def ranked(who: str, column: Sequence[str]) -> tuple[int, NDArray[np.int64]]:

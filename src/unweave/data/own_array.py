@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from unweave.data.formats import arrays
 from unweave.data.formats.anyfile import FITS, Look, shown
 from unweave.data.formats.arrays import TYPES, Claim
 from unweave.data.labels import read_labels
-from unweave.data.stored import StoredImages, Table, check_table, in_order, place, shared, state
+from unweave.data.stored import StoredImages, Table, check_table, dark, in_order, place, shared, state
 from unweave.names import known
 from unweave.types import UserError
 
@@ -71,6 +71,7 @@ class ArrayFile(Dataset):
     likelihood: ClassVar[str] = "squared"
     licence: ClassVar[str] = "the user's own images"
     needs_files: ClassVar[bool] = True
+    loose: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         paths(self, "path", "labels")
@@ -132,6 +133,11 @@ class ArrayFile(Dataset):
         if not self._as_it_is(claim):
             verify(prepare(self._recipe(claim)))
         return check_table(self, self.open(root))
+
+    def remarks(self, root: Path | None = None) -> dict[str, Any]:
+        """``doubts``: that all is nearly black."""
+        images = self.open()
+        return {"doubts": dark(images.table.pixels) if isinstance(images, StoredImages) else []}
 
     def _claim(self) -> Claim:
         known(self.fit, FITS, "fit")

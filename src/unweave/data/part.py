@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ class Part(Dataset):
     Row r of the part is row ``chosen()[r]`` of the whole. ``Images.levels`` and ``Images.index`` connect rows and
     levels.
     """
+
+    loose: ClassVar[bool] = True
 
     of: Dataset
     """The whole set, or its name."""
@@ -170,7 +172,7 @@ def _all_levels(data: Dataset, count: int) -> Levels:
     assert data.factors is not None
     if isinstance(data, Part):
         return all_levels(data.of)[chosen(data)]
-    if data.rows == data.factors.count:
+    if data.gridded:
         return np.stack(np.unravel_index(np.arange(data.rows), data.factors.sizes), axis=1).astype(np.int64)
     return data.open().levels(torch.arange(data.rows)).cpu().numpy()
 

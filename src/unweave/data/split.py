@@ -30,8 +30,8 @@ MONTERO_2021 = Reference(
 class Split(Part):
     """A random part of a data set, and the rest of it as the other part.
 
-    The two parts share no image and together are the whole set. Which image falls into which depends on the seed and on
-    the number of images only. Each part keeps the order of the whole.
+    No row is in both parts, and together they are the whole set; rows may look alike. Which falls into which depends on
+    the seed and on the number of images only. Each part keeps the order of the whole.
 
     Args:
         of: the whole data set.

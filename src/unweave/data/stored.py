@@ -26,6 +26,10 @@ PIECE = 1 << 26
 """Bytes sent to a card at a time."""
 APART = 0.02
 """How far a set's channel means may be from the published ones, which were taken after somebody else's resizing."""
+DARK = 64
+"""Of 255: where no pixel is brighter, the pictures are likely to be of fewer bits than their files claim."""
+GLANCE = 500
+"""Images, evenly over all, in which the brightest pixel is looked for."""
 
 _tables: WeakValueDictionary[tuple[Any, ...], Table] = WeakValueDictionary()
 """What is held open, shared by everything that opens the same files in the same way."""
@@ -50,6 +54,20 @@ class Table:
                 whole[start : start + step] = torch.from_numpy(np.array(self.pixels[start : start + step])).to(device)
             self.card[name] = whole
         return self.card.get(name)
+
+
+def dark(images: NDArray[np.uint8]) -> list[str]:
+    """A line where all pictures are nearly black, as those of 12 bits are that a file of 16 bits holds."""
+    if not len(images):
+        return []
+    rows = np.unique(np.linspace(0, len(images) - 1, GLANCE).astype(np.int64))
+    brightest = max(int(images[row].max()) for row in rows)
+    if brightest >= DARK:
+        return []
+    return [
+        f"the brightest pixel of {len(rows):,} images is {brightest} of 255: next to nothing is seen; those of fewer "
+        "bits than their files hold (12 in 16, 0 and 1 in 8) have to be stretched to the whole range first"
+    ]
 
 
 def fits(size: int, device: torch.device) -> bool:
@@ -204,6 +222,12 @@ def state(path: Path) -> list[Any]:
     """Name, size and time of change of a file, by which a cache knows it again."""
     found = path.stat()
     return [path.name, found.st_size, found.st_mtime_ns]
+
+
+def states(path: Path) -> list[Any]:
+    """Those of a file, or of all files in a folder."""
+    files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    return [state(one) for one in files]
 
 
 def check_table(data: Dataset, images: Images, means: tuple[float, ...] | None = None) -> list[str]:

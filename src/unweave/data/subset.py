@@ -51,8 +51,7 @@ class Subset(Part):
         if factors is None or not 0 <= row < of.rows:
             there = "no factors" if factors is None else f"rows 0 to {of.rows - 1}"
             raise UserError(f"{of.name}: factor {factor!r} around row {row}; this data set has {there}")
-        whole = of.rows == factors.count
-        images = None if whole else of.open(root)
+        images = None if of.gridded else of.open(root)
         one = torch.tensor([row])
         levels = factors.traverse((factors if images is None else images).levels(one)[0], factor)
         rows = factors.index(levels) if images is None else images.index(levels)

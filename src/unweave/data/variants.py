@@ -50,6 +50,11 @@ class Variant(Dataset):
         return self.of.factors
 
     @property
+    def gridded(self) -> bool:
+        """Whether the shapes are."""
+        return self.of.gridded
+
+    @property
     def rows(self) -> int:
         """As many as there are shapes."""
         return self.of.rows

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unweave.data.elsewhere import inside
 from unweave.explorer.exhibit import Exhibit
 from unweave.explorer.summary import Unit, frames
-from unweave.report.from_run import tell
+from unweave.report.from_run import mailable, tell
 from unweave.report.markup import Html, join, tag
 from unweave.report.numbers import number
 from unweave.report.page import sections, story_page
 from unweave.report.pictures import png, tick
-from unweave.report.story import Story
 from unweave.run import Run
 from unweave.types import Codes
 
@@ -29,8 +24,6 @@ FRAMES = 25
 """Pictures of a traversal."""
 UNITS = 12
 """Most latents with a slider."""
-FOLDERS = re.compile(r"(?<![^\s(])(?:[A-Za-z]:)?[\\/](?:[^\\/,'\"\n]+[\\/])*(?=[^\s\\/])")
-"""The folders before the last name of an absolute path, in a text."""
 STARTS = 3
 """Images that can be started from."""
 
@@ -51,30 +44,11 @@ def static_page(run: Run, *, codes: Codes | None = None, images: int = 5000, see
     >>> 'type="range"' in static_page(run, codes=run.codes(50), images=50)
     True
     """
-    story = _elsewhere(tell(run, codes=codes, seed=seed), run)
+    story = mailable(tell(run, codes=codes, seed=seed), run)
     exhibit = Exhibit(run, images)
     parts = sections(story)
     parts.insert(0, ("explore", "Move a latent", explore(exhibit, seed)))
     return story_page(story, parts, kind="a model to look into", look=_text("static.css"), code=_text("static.js"))
-
-
-def _elsewhere(story: Story, run: Run) -> Story:
-    """The story without the folders of this machine."""
-    found = run.data.find(run.root)
-    paths = [one for one in (*inside(run.data), found) if isinstance(one, Path)]
-    known = {str(path): path.name for path in paths if len(path.parts) > 1}
-    known |= {repr(path)[1:-1]: name for path, name in known.items()}
-
-    def told(text: str) -> str:
-        for path in sorted(known, key=len, reverse=True):
-            text = text.replace(path, known[path])
-        return text
-
-    summary = {name: told(value) for name, value in story.summary.items()}
-    if "Pixels from" in summary:
-        # As written down when it was trained: the files may have been elsewhere, or be several.
-        summary["Pixels from"] = FOLDERS.sub("", summary["Pixels from"])
-    return replace(story, summary=summary, command=told(story.command), notes=[told(note) for note in story.notes])
 
 
 def explore(exhibit: Exhibit, seed: int = 0) -> Html:

@@ -9,7 +9,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from unweave.data.formats.anyfile import DAMAGE, Broken, Look, shown
+from unweave.data.formats.anyfile import DAMAGE, Broken, Look, several, shown
 from unweave.types import UserError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP")
@@ -56,9 +56,8 @@ def picture_of(data: bytes, shape: tuple[int, int, int], fit: str = "crop") -> N
             if picture.width * picture.height > PIXELS:
                 size = f"{picture.width:,} × {picture.height:,} pixels"
                 raise UserError(f"the picture has {size}; allowed: {PIXELS // 1_000_000} million in all; shrink it")
-            count = getattr(picture, "n_frames", 1)
-            if count > 1 and picture.format != PREVIEWED:
-                raise UserError(f"the upload is an animation of {count} pictures; {ALLOWED}, not several in one")
+            if picture.format != PREVIEWED and several(picture):
+                raise UserError(f"the upload holds several pictures; {ALLOWED}, not several in one")
             if picture.mode in ("CMYK", "YCCK"):
                 raise UserError("the picture is in printing colours (CMYK); allowed: RGB or grey; convert it first")
             image = shown(picture, Look(max(height, width), fit, channels != 3))

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unweave.auto import choose, fitted
-from unweave.data import Dataset, Folder, dataset
+from unweave.data import ArrayFile, Dataset, Folder, HuggingFace, dataset
 from unweave.data.folder import pictures
 from unweave.data.part import Part
+from unweave.data.stored import states
 from unweave.engine import Complete, from_json, vary
 from unweave.engine.experiment import to_json
 from unweave.estimator import write_run
@@ -26,6 +27,7 @@ from unweave.names import known
 from unweave.own.budget import MOST_MODELS, Budget, budget
 from unweave.own.trial import pace
 from unweave.report import Information, tell
+from unweave.report.from_run import mailable
 from unweave.report.latents import order
 from unweave.report.page import page
 from unweave.results import rows
@@ -211,7 +213,8 @@ class Fitting:
         )
         notes = [how, *story.notes] if len(agreement) > 1 else list(story.notes)
         title = f"{short(self.first.data)}: what {run.experiment.method.name} found"
-        return replace(story, title=title, notes=notes)
+        # A page to mail: it names the folders, not where they lie.
+        return mailable(replace(story, title=title, notes=notes), run, self.out)
 
     def _note(self, **written: Any) -> None:
         self.plan["written"] |= written
@@ -295,12 +298,17 @@ def looked_at(words: str) -> Dataset:
 
 
 def fingerprint(data: Dataset) -> str:
-    """What a folder's pictures are known again by: their names, sizes and times of change; empty for other data."""
+    """What somebody's own images are known again by: names, sizes and times of change of their files; empty for data
+    that is published or drawn."""
     if isinstance(data, Part):
         return fingerprint(data.of)
-    if not isinstance(data, Folder):
+    if isinstance(data, Folder):
+        found: Any = pictures(data.path)
+    elif isinstance(data, ArrayFile | HuggingFace):
+        found = states(data.path)
+    else:
         return ""
-    return hashlib.sha256(repr(pictures(data.path)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
 
 
 def _again(asked: Asked, out: Path, kept: dict[str, Any], state: str) -> Fitting:
@@ -318,7 +326,7 @@ def _again(asked: Asked, out: Path, kept: dict[str, Any], state: str) -> Fitting
             f"{out} holds a fit with {name} = {before.get(name)}, not {getattr(asked, name)}; allowed: the same "
             "command again, or another --out"
         )
-    if images.get("digest") != state:
+    if images.get("digest", "") not in ("", state):
         raise UserError(
             f"the pictures of {asked.data} are not the {images.get('rows')} that the fit in {out} was begun with; "
             "allowed: the pictures as they were, or another --out"

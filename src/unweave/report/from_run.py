@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from unweave.data.elsewhere import inside
 from unweave.engine import Complete
 from unweave.engine.experiment import preset_for
 from unweave.methods import Method
@@ -32,6 +35,9 @@ SPAN = 2.0
 """Traversals of a latent that says nothing of the image run from −SPAN to SPAN; of others over what its codes cover."""
 STRIPS = 12
 """Most traversals shown."""
+
+FOLDERS = re.compile(r"(?<![^\s(])(?:[A-Za-z]:)?[\\/](?:[^\\/,'\"\n]+[\\/])*(?=[^\s\\/])")
+"""The folders before the last name of an absolute path, in a text."""
 
 
 def tell(run: Run, *, codes: Codes | None = None, seed: int = 0, command: str = "") -> Story:
@@ -291,6 +297,25 @@ def _references(experiment: Complete, metrics: Sequence[type[Metric]]) -> list[R
         for reference in references:
             found.setdefault(reference.key, reference)
     return list(found.values())
+
+
+def mailable(story: Story, run: Run, *more: Path) -> Story:
+    """The story without the folders of this machine: the data's, those that are named, and where pixels were from."""
+    found = run.data.find(run.root)
+    paths = [one for one in (*inside(run.data), found, *more) if isinstance(one, Path)]
+    known = {str(path): path.name for path in paths if len(path.parts) > 1}
+    known |= {repr(path)[1:-1]: name for path, name in known.items()}
+
+    def told(text: str) -> str:
+        for path in sorted(known, key=len, reverse=True):
+            text = text.replace(path, known[path])
+        return text
+
+    summary = {name: told(value) for name, value in story.summary.items()}
+    if "Pixels from" in summary:
+        # As written down when it was trained: the files may have been elsewhere, or be several.
+        summary["Pixels from"] = FOLDERS.sub("", summary["Pixels from"])
+    return replace(story, summary=summary, command=told(story.command), notes=[told(note) for note in story.notes])
 
 
 def _kept(run: Run, name: str) -> dict[str, Any]:

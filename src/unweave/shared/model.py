@@ -32,6 +32,10 @@ LONGEST = 1 << 16
 """Letters of the description of an experiment."""
 LATENTS, NUMBERS, PARAMETERS, ROWS = 1 << 16, 1 << 29, 10_000, 10**8
 """Most latents, numbers and tensors of a model, and most images of a data set that is made anywhere."""
+PARTED = 1 << 22
+"""Images of a data set of which a part was trained on; the largest published one has a million."""
+NESTED = 6
+"""Parts of parts."""
 
 
 class SharedModel(NamedTuple):
@@ -152,14 +156,18 @@ def _check_data(data: Dataset) -> None:
     if stays(data):
         raise UserError(f"its data set {data.name} names files of a machine; allowed: data sets without paths")
     inner: Any = data
+    depth = 0
     while isinstance(inside := getattr(inner, "of", None), Dataset):
-        inner = inside
+        inner, depth = inside, depth + 1
     if isinstance(inner, Elsewhere):
         inner.sound()
         if inner is not data:
             raise UserError("parts of images that are elsewhere; allowed: all of them")
-    elif inner.rows > ROWS:
-        raise UserError(f"a data set of {inner.rows:,} images; allowed: {ROWS:,}")
+    elif inner.rows > (PARTED if depth else ROWS):
+        # Which images a part has is worked out in memory.
+        raise UserError(f"a data set of {inner.rows:,} images; allowed: {PARTED if depth else ROWS:,}")
+    if depth > NESTED:
+        raise UserError(f"a part of a part, {depth} times over; allowed: {NESTED}")
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def _check_levels(dataset: Dataset, images: Images, who: str) -> None:
     claim(bool(inside.all()), who, f"has levels outside the sizes {factors.sizes}")
     back = images.index(levels)
     claim(torch.equal(images.levels(back), levels), who, "levels lead to rows that have other levels")
-    if dataset.rows == factors.count:
+    if dataset.gridded:
         claim(
             torch.equal(factors.index(levels), rows),
             who,

@@ -17,6 +17,8 @@ from unweave.types import UserError
 from unweave.use.latents import title
 
 LICENCE = re.compile(r"^[a-z0-9][a-z0-9.+-]{0,63}$")
+MARKS = re.compile(r"[\\`*<>|\[\]]")
+"""Signs that mean something in Markdown or HTML."""
 LISTED = 40
 """Most latents that are listed."""
 
@@ -46,7 +48,7 @@ def card(run: Run, licence: str | None = None, *, name: str = "MODEL") -> str:
     kind = data.kind if isinstance(data, Elsewhere) else data.name
     parts = [
         _front(run, licence, kind),
-        f"# {e.method.name} on {kind}",
+        f"# {e.method.name} on {escaped(kind)}",
         f"{_sentence(e.method.summary)} An encoder from images to {e.latents} latents and a decoder back, trained "
         f"with unweave {__version__}.",
         "## Use it",
@@ -64,6 +66,15 @@ def card(run: Run, licence: str | None = None, *, name: str = "MODEL") -> str:
     if cited:
         parts += ["## Cite", "```bibtex\n" + "\n\n".join(cited) + "\n```"]
     return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that means nothing in Markdown: names may be anybody's.
+
+    >>> escaped("<b> a|b").count("\\\\")
+    3
+    """
+    return MARKS.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _front(run: Run, licence: str | None, kind: str) -> str:
@@ -105,9 +116,11 @@ The weights are in `model.safetensors`, everything else in `config.json`; nothin
 def _trained(run: Run, kind: str) -> Iterator[str]:
     data = run.data
     size = "×".join(map(str, data.shape))
-    yield f"- Data: {kind}, {data.rows:,} images of {size} (channels × height × width)"
+    yield f"- Data: {escaped(kind)}, {data.rows:,} images of {size} (channels × height × width)"
     if data.factors:
-        told = ", ".join(f"{name} ({size})" for name, size in zip(data.factors.names, data.factors.sizes, strict=True))
+        told = ", ".join(
+            f"{escaped(name)} ({size})" for name, size in zip(data.factors.names, data.factors.sizes, strict=True)
+        )
         yield f"- Factors: {told}"
     if data.licence:
         yield f"- Terms of the data: {data.licence}"
@@ -132,7 +145,7 @@ def _latents(run: Run) -> Iterator[str]:
     for latent in range(min(run.model.latents, LISTED)):
         named = title(run, latent)
         if "(" in named:
-            yield f"- {named}"
+            yield f"- {escaped(named)}"
 
 
 def _scores(run: Run) -> str:
@@ -142,13 +155,16 @@ def _scores(run: Run) -> str:
     lines = ["| metric | value | noise reaches | a perfect code reaches |", "|---|---|---|---|"]
     for label, score in run.scores.items():
         low, high = limits.get(label, (None, None))
-        lines.append(f"| {label} | {fixed(score.value)} | {fixed(low)} | {fixed(high)} |")
+        lines.append(f"| {escaped(label)} | {fixed(score.value)} | {fixed(low)} | {fixed(high)} |")
     return "\n".join(lines)
 
 
 def _limits(run: Run, kind: str) -> Iterator[str]:
     size = "×".join(map(str, run.data.shape))
-    yield f"- It reads images of {size} and knows only such as it was trained on ({kind}); codes of others mean little."
+    yield (
+        f"- It reads images of {size} and knows only such as it was trained on ({escaped(kind)}); codes of others mean "
+        "little."
+    )
     yield (
         "- A latent that goes with a factor does so on this data. Nothing is said of causes, nor of data where other "
         "things go together."

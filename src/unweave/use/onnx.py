@@ -146,10 +146,21 @@ def converted(module: nn.Module, example: Tensor, given: str, outputs: Sequence[
                 verbose=False,
             )
         assert program is not None
-        content = program.model_proto.SerializeToString()
+        content = _without_traces(program.model_proto).SerializeToString()
     except Exception as error:  # whatever a step of the conversion does not know
         raise _refused(who, error) from None
     return bytes(content)
+
+
+def _without_traces(model: Any) -> Any:
+    """The file's contents without what the exporter notes for programmers: where in which folder each step was made."""
+    parts = [model, model.graph, *model.functions, *model.graph.node, *model.graph.value_info]
+    parts += [*model.graph.input, *model.graph.output, *model.graph.initializer]
+    parts += [node for function in model.functions for node in (*function.node, *function.value_info)]
+    for part in parts:
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    return model
 
 
 def difference(content: bytes, module: nn.Module, inputs: Tensor, who: str) -> float:

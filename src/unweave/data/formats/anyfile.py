@@ -108,17 +108,28 @@ def image_of(given: Path | bytes, look: Look) -> NDArray[np.uint8]:
         raise Broken(_reason(error, given)) from None
 
 
-def frames_of(path: Path) -> int:
-    """How many pictures a file holds, such as the pages of a TIFF; 1 where that cannot be read."""
+def several(picture: Any) -> bool:
+    """Whether an opened file holds more than its first picture. Only the second is looked for: counting all pages of a
+    TIFF takes the square of their number."""
+    try:
+        picture.seek(1)
+    except EOFError:
+        return False
+    picture.seek(0)
+    return True
+
+
+def stacked(path: Path) -> bool:
+    """Whether a file holds several pictures, such as the pages of a TIFF; False where that cannot be read."""
     from PIL import Image
 
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as picture:
-            return int(getattr(picture, "n_frames", 1))
+            return several(picture)
     except Image.DecompressionBombError:
-        return 1
+        return False
     except DAMAGE:
-        return 1
+        return False
 
 
 def size_of(path: Path) -> tuple[int, int]:
