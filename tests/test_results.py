@@ -20,6 +20,7 @@ from unweave.results import cache as module
 from unweave.results import export, frame, query, reader, rows
 from unweave.results import sql as sql_module
 from unweave.results import table as table_module
+from unweave.results.table import _columns
 from unweave.store import RunFolder
 from unweave.types import Adam, UserError
 
@@ -130,7 +131,7 @@ def test_a_row_has_the_columns_of_its_layout(out: Path) -> None:
         "network_activation likelihood latents batch precision lr adam_betas adam_eps adam_weight_decay adam_clip "
         "failed_term seconds_per_step source written"
     )
-    assert (module.LAYOUT, " ".join(found.flat())) == (1, columns)
+    assert (module.LAYOUT, " ".join(found.flat())) == (2, columns)
 
 
 def test_what_a_kill_left_half_written_is_swept(out: Path) -> None:
@@ -201,6 +202,56 @@ def test_columns_come_and_change_their_type(tmp_path: Path, monkeypatch: pytest.
         {"method_beta": None, "adam_clip": 1.5},
         {"method_beta": None, "adam_clip": None},
     ]
+
+
+def test_two_that_ask_at_once_make_one_table(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another process wrote into the kept file, while folders were read here, is not there twice."""
+    ask("select 1", out)
+    training(data="triangle", seed=5).run(out)
+    before = module.read
+
+    def meanwhile(*given: Any) -> Any:
+        monkeypatch.setattr(module, "read", before)
+        found = before(*given)
+        ask("select 1", out)
+        return found
+
+    monkeypatch.setattr(module, "read", meanwhile)
+    for _ in range(2):
+        assert ask("select count(*) as n, count(distinct key) as keys from runs", out) == [{"n": 5, "keys": 5}]
+        (out / module.FILE).touch()
+
+
+def test_a_file_in_which_a_run_stands_twice_is_made_again(out: Path, reads: list[str]) -> None:
+    import duckdb
+
+    ask("select 1", out)
+    file = out / module.FILE
+    database = duckdb.connect()
+    database.execute(f"create table twice as (select * from '{file}' union all select * from '{file}')")
+    database.execute(f"copy twice to '{file}' (format parquet)")
+    reads.clear()
+    assert ask("select count(*) as n from runs", out) == [{"n": 4}] and len(reads) == 5
+
+
+def test_texts_that_no_run_has_yet_can_be_asked_for(out: Path) -> None:
+    assert ask("select count(*) as n from runs where failed_term = 'kl' or source like '%x'", out) == [{"n": 0}]
+
+
+def test_no_number_is_none_and_not_the_largest(out: Path) -> None:
+    folder = next(RunFolder(path) for path in sorted(out.iterdir()) if (path / "scores.json").is_file())
+    scores = folder.read("scores")
+    scores["scores"]["mig"]["value"] = float("nan")
+    folder.write("scores", scores)
+    (found,) = ask("select count(mig) as n, avg(mig) as mean from runs", out)
+    assert found["n"] == 3 and 0 <= found["mean"] <= 1
+
+
+def test_a_measured_name_moves_no_setting() -> None:
+    """In other runs, which have not measured it, the setting has the same column."""
+    plain = _columns(("key", "seed"), ("mig",), (), (), ("latents", "lr"))
+    more = _columns(("key", "seed"), ("mig",), (), ("mig", "latents", "seed"), ("latents", "lr"))
+    assert plain[3] == more[3] == ("latents", "lr") and more[2] == ("", "latents_2", "seed_2")
 
 
 def test_what_was_measured_on_the_way(out: Path) -> None:

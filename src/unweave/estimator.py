@@ -22,13 +22,12 @@ from unweave.data.elsewhere import fitting as alike
 from unweave.data.elsewhere import own_fit
 from unweave.data.in_memory import CHANNELS, as_array, channel_axis
 from unweave.engine import encode
-from unweave.engine.experiment import to_json
 from unweave.engine.place import home
+from unweave.kept import write_run
 from unweave.methods import Method
 from unweave.names import known
 from unweave.networks import Body, set_precision
-from unweave.run import Run, fit
-from unweave.store import Checkpoint, RunFolder, StoreError, environment, now
+from unweave.run import fit
 from unweave.types import Codes, UserError
 
 ROWS = 512
@@ -344,39 +343,6 @@ class Unweaver:
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self)
-
-
-def write_run(run: Run, path: Path) -> Path:
-    """A run as a folder that ``load`` reads, without what only its training would need. What the folder held about
-    another model, its scores and the names of its latents, is removed.
-
-    Raises:
-        StoreError: the disk refuses, or another process writes there.
-
-    >>> import tempfile
-    >>> from unweave.networks import MLP
-    >>> from unweave.run import load
-    >>> run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
-    >>> load(write_run(run, Path(tempfile.mkdtemp()) / "model")).step
-    2
-    """
-    one, folder = run.experiment, RunFolder(path)
-    tensors = {f"model/{name}": value.detach().cpu().clone() for name, value in run.model.named_parameters()}
-    with folder.lock():
-        try:
-            before = folder.read("experiment").get("key")
-        except StoreError:  # what is damaged is replaced
-            before = None
-        if before != one.key:
-            folder.forget()
-        folder.put(
-            trace={"step": run.steps, **run.terms},
-            checkpoint=Checkpoint(run.step, tensors, tuple(run.terms), one.key),
-            experiment={"key": one.key, "source": "", **to_json(one)},
-            environment=environment(),
-            status={"state": "done", "steps": one.steps, "step": run.step, "at": now()},
-        )
-    return path
 
 
 def _parameters(kind: type) -> list[str]:

@@ -1,15 +1,24 @@
-"""What a run's folder keeps of its scores and of their limits, and how each of them was asked for."""
+"""What a run's folder keeps of its scores and their limits, and how each was asked for; a run as a folder."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
+from unweave.engine.experiment import to_json
+from unweave.engine.written import surroundings
 from unweave.metrics import Metric
-from unweave.store import RunFolder, now
+from unweave.store import Checkpoint, RunFolder, StoreError, now
 from unweave.types import Score, UserError
+
+if TYPE_CHECKING:
+    from unweave.run import Run
 
 
 def asked(metric: Metric, count: int | None, seed: int) -> dict[str, Any]:
@@ -78,3 +87,40 @@ def _belong(limits: Mapping[str, Any], score: Mapping[str, Any], step: int) -> b
 
 def _jsonable(settings: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(dict(settings), default=str))
+
+
+def write_run(run: Run, path: Path) -> Path:
+    """A run as a folder that ``load`` reads, without what only its training would need. What the folder held about
+    another model, its scores and the names of its latents, is removed.
+
+    Raises:
+        StoreError: the disk refuses, or another process writes there.
+
+    >>> import tempfile
+    >>> from unweave.networks import MLP
+    >>> from unweave.run import fit, load
+    >>> run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
+    >>> load(write_run(run, Path(tempfile.mkdtemp()) / "model")).step
+    2
+    """
+    one, folder = run.experiment, RunFolder(path)
+    tensors = {f"model/{name}": value.detach().cpu().clone() for name, value in run.model.named_parameters()}
+    with folder.lock():
+        try:
+            before = folder.load()
+        except StoreError:  # what is damaged is replaced
+            before = None
+        if before is None or before.key != one.key or not _alike(before.tensors, tensors):
+            folder.forget()
+        folder.put(
+            trace={"step": run.steps, **run.terms},
+            checkpoint=Checkpoint(run.step, tensors, tuple(run.terms), one.key),
+            experiment={"key": one.key, "source": "", **to_json(one)},
+            environment=surroundings(one),
+            status={"state": "done", "steps": one.steps, "step": run.step, "at": now()},
+        )
+    return path
+
+
+def _alike(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in b)

@@ -78,6 +78,15 @@ def test_select_finds_the_best(call: Call, grid: str) -> None:
     assert "udr" in json.loads(call("results", "--json").out)[0]
 
 
+def test_select_notes_scores_that_were_made_in_several_ways(call: Call, grid: str) -> None:
+    call("sweep", grid, "--workers", "0")
+    assert call("select", "mig").err == ""
+    call("score", str(next(Path("runs").iterdir())), "--metrics", "mig", "--images", "60", "--seed", "3")
+    done = call("select", "mig")
+    assert done.code == 0 and "note: mig was not made in one way: " in done.err
+    assert " images, seed 0 " in done.err and "60 images, seed 3 " in done.err and done.err.count("\n") == 1
+
+
 def test_udr_is_that_of_the_settings_asked_for(call: Call, grid: str) -> None:
     """The scores that were kept last may be of another grouping."""
     call("sweep", grid, "--workers", "0")

@@ -1,19 +1,25 @@
 """Trainings of a method of one's own whose file has changed since."""
 
 import importlib
+import os
+import subprocess
 import sys
 import textwrap
 import warnings
+from pathlib import Path
 
 import pytest
 
+import unweave
 from unweave.engine import Experiment, train
 from unweave.engine.written import Rewritten, written
 from unweave.job import Training
 from unweave.networks import MLP
+from unweave.run import fit
 from unweave.store import RunFolder
 from unweave.sweep import perform
 
+SOURCE = Path(unweave.__file__).parents[1]
 FILE = """
 from dataclasses import dataclass
 from unweave.methods import BetaVAE, METHODS
@@ -26,6 +32,24 @@ class Mine(BetaVAE):
     name = "rewritten-vae"
 
 METHODS["rewritten-vae"] = Mine
+"""
+
+PROGRAM = """
+from dataclasses import dataclass
+from unweave import MLP, Experiment
+from unweave.job import Training
+from unweave.methods import METHODS, BetaVAE
+from unweave.sweep import perform
+
+@dataclass(frozen=True)
+class Mine(BetaVAE):
+    name = "mine"
+
+METHODS["mine"] = Mine
+if __name__ == "__main__":
+    one = Experiment(Mine(), "triangle", steps=2, batch=4, network=MLP((8,)))
+    (result,) = perform([Training.of(one, measures=(), count=20)], {out!r}, workers=1, device="cpu")
+    print(result.failed or "done")
 """
 
 
@@ -67,17 +91,53 @@ def test_another_text_is_noted_where_a_training_is_picked_up(method, tmp_path):
     assert changed.key == first.key and written(changed) != written(first)
     (line,) = notes(lambda: train(changed, out=out))
     assert f"{out / first.key} was trained with another text of rewritten-vae" in line and "\n" not in line
-    # It went on with the new text, which is what the record now says; what is done is known by its last text.
+    # It went on with the new text: the record has both, and a process says it once.
+    before, after = (written(one)["rewritten-vae"] for one in (first, changed))
+    assert RunFolder(out / first.key).read("environment")["code"] == {"rewritten-vae": f"{before}+{after}"}
     assert notes(lambda: train(changed, out=out)) == []
     third = experiment(method(FILE.format(3)))
     assert len(notes(lambda: train(third, out=out))) == 1
     assert notes(lambda: train(third, out=out, resume=False)) == []
+    assert RunFolder(out / first.key).read("environment")["code"] == written(third)
 
 
-def test_comments_and_layout_do_not_count(method):
+def test_comments_layout_and_descriptions_do_not_count(method):
     plain = written(experiment(method(FILE.format(1))))
-    other = FILE.format(1).replace("return 1", "return (\n        1  # as published\n    )")
+    other = FILE.format(1).replace("return 1", '"""As published."""\n    return (\n        1  # nat\n    )')
     assert set(plain) == {"rewritten-vae"} and written(experiment(method(other))) == plain
+
+
+def test_another_version_of_python_says_nothing(method, tmp_path):
+    one = experiment(method(FILE.format(1)))
+    list(train(one, out=tmp_path / "runs"))
+    folder = RunFolder(tmp_path / "runs" / one.key)
+    record = folder.read("environment")
+    folder.write("environment", record | {"code": {"rewritten-vae": "other"}, "versions": {"python": "3.9.1"}})
+    assert notes(lambda: train(one, out=tmp_path / "runs")) == []
+    folder.write("environment", record | {"code": {"rewritten-vae": "other"}})
+    assert len(notes(lambda: train(one, out=tmp_path / "runs"))) == 1
+
+
+def test_a_program_and_its_workers_know_a_method_by_one_text(tmp_path):
+    program = tmp_path / "study.py"
+    program.write_text(PROGRAM.format(out=str(tmp_path / "runs")))
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, str(program)], capture_output=True, text=True, env=environment, timeout=300
+        )
+        assert done.returncode == 0 and done.stdout == "done\n" and "another text" not in done.stderr, done.stderr
+
+
+def test_a_training_begun_afresh_keeps_no_scores(tmp_path):
+    one = Experiment("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
+    fit(one, out=tmp_path).score(["mig"], count=50)
+    folder = RunFolder(tmp_path / one.key)
+    assert folder.read("scores")
+    list(train(one, out=tmp_path))
+    assert folder.read("scores")
+    list(train(one, out=tmp_path, resume=False))
+    assert not folder.read("scores")
 
 
 def test_a_sweep_tells_once_of_all(method, tmp_path):

@@ -153,3 +153,12 @@ def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     sweep(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == [".part", "a.json", "b.part"]
+
+
+def test_what_is_written_without_the_lock_is_left_for_an_hour(tmp_path: Path) -> None:
+    live, old, other = (tmp_path / name for name in (".scores.json.1-a.part", ".names.json.2-b.part", ".x.3-c.part"))
+    for part in (live, old, other):
+        part.write_text("half")
+    os.utime(old, (1, 1))
+    sweep(tmp_path)
+    assert [one for one in (live, old, other) if one.exists()] == [live]

@@ -239,3 +239,12 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_which_experiment_it_was_is_said() -> None:
     with pytest.raises(UserError, match=r"\(experiment 3 of 4: method beta-vae, data triangle, seed 0\)"):
         experiments(product(fixed(**BASE), method__beta=[1, -1], seed=range(2)))
+
+
+def test_the_optimiser_by_name() -> None:
+    given = {"method": "vae", "data": "triangle"}
+    assert complete({**given, "optimiser": {"name": "adam", "lr": 1e-3}}).optimiser.lr == 1e-3
+    assert complete({**given, "optimiser": "adam", "optimiser__lr": 2e-3}).optimiser.lr == 2e-3
+    for wrong in ({"optimiser": {"name": "sgd"}}, {"optimiser": ""}, {"likelihood": ""}, {"precision": ""}):
+        with pytest.raises(UserError, match="allowed: "):
+            complete({**given, **wrong})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +14,14 @@ import torch
 
 from engine.test_faults import Fragile
 from job.kinds import Area, Deadly, Gone, Spread, serve_on_paper, training, worked
-from unweave.job import Job, Result, quiet
+from unweave.job import Job, Result, Terms, Training, quiet
 from unweave.store import Held, RunFolder
 from unweave.studies.kept import kept
 from unweave.sweep import Standing, perform, plan
 from unweave.sweep import local as module
 from unweave.sweep import units as units_module
 from unweave.sweep.driver import Progress
-from unweave.sweep.units import PACK, Lost, units, work
+from unweave.sweep.units import PACK, Lost, trained, units, work
 from unweave.types import UserError
 
 
@@ -224,6 +225,32 @@ def test_several_gpus_each_get_a_worker(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert perform([], tmp_path, device="cuda:1") is not None
     with pytest.raises(UserError, match=r"device = 'cuda:2'; allowed: cpu, cuda, cuda:0, cuda:1"):
         perform([], tmp_path, device="cuda:2")
+
+
+def test_what_only_has_to_be_measured_is_no_work_of_the_plan(tmp_path: Path) -> None:
+    first = [training(measures=(), data="triangle", seed=seed, steps=4) for seed in (0, 1)]
+    results(first[:1], tmp_path, workers=0)
+    more = [Training.of(job.experiment, measures=(Terms(),), count=20) for job in first]
+    found, fresh = plan(more, tmp_path, device="cpu"), plan(more, tmp_path / "other", device="cpu")
+    assert found.jobs - found.kept == 2 and found.disk * 2 == fresh.disk
+    assert found.seconds == pytest.approx(fresh.seconds / 2)
+    seen: list[Standing] = []
+    progress = Progress({job.key: job for job in more}, seen.append)
+    progress.spare(more[0].key)
+    assert progress.rest == pytest.approx(more[1].cost.seconds)
+    on_the_way = Training.of(first[0].experiment, measures=(Terms(),), at=(2,), count=20)
+    assert trained(more[0], tmp_path) and not trained(more[1], tmp_path) and not trained(on_the_way, tmp_path)
+
+
+def test_jobs_that_cannot_be_sent_are_told_at_once(tmp_path: Path) -> None:
+    class Local(Area):
+        """Of no module: no other process could find it."""
+
+    jobs = [Local(float(side)) for side in range(30)]
+    began = time.monotonic()
+    found = results([*jobs, Area(99.0)], tmp_path, workers=1)
+    assert sum("cannot be sent to a worker" in one.failed for one in found.values()) == 30
+    assert time.monotonic() - began < 25, "they are not told one a second"
 
 
 def test_the_time_left_follows_the_pace() -> None:

@@ -73,11 +73,16 @@ def run(argv: Sequence[str]) -> int:
     if options.codes is not None or options.factors is not None:
         return _arrays(console, options, chosen, count)
     folders = find_all(options.runs, options.out, "--out")
-    opened = [load(folder, root=options.data_root, device=options.device) for folder in folders]
-    for one in opened:
-        _refuse(one, chosen, bool(options.metrics), options.space)
+
+    def opened(folder: Path) -> Run:
+        return load(folder, root=options.data_root, device=options.device)
+
+    # One at a time, since there may be thousands; and all are looked at before the first is scored.
+    for folder in folders:
+        _refuse(opened(folder), chosen, bool(options.metrics), options.space)
     documents = []
-    for folder, one in zip(folders, opened, strict=True):
+    for folder in folders:
+        one = opened(folder)
         e = one.experiment
         console.say(f"{folder}: {e.method.name} on {e.data.name}, seed {e.seed}, step {one.step:,} of {e.steps:,}")
         if one.failure is not None:

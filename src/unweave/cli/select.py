@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +15,15 @@ import tyro
 from unweave.cli.console import Console, one_line
 from unweave.cli.options import parse
 from unweave.report.text import table
-from unweave.results import rows, safe
+from unweave.results import Row, rows, safe
+from unweave.store import RunFolder, StoreError
 from unweave.sweep.select import MOST, Difference, Summary, correlations, differences, score_udr, summaries
 from unweave.types import UserError
+
+LOOKED_AT = 2000
+"""Runs of which it is looked at how their scores were asked for."""
+WAYS = 4
+"""Ways that are told of, the commonest first."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,10 @@ def run(argv: Sequence[str]) -> int:
             found = [one._replace(measured={**one.measured, "udr": scores.get(str(one.head["key"]))}) for one in found]
     for folder, why in skipped.items():
         print(one_line(f"unweave select: note: passed over {folder}: {why}"), file=sys.stderr)
+    ways = _ways(found, column)
+    if len(ways) > 1:
+        told = "; ".join(f"{how} in {count:,} run{'s'[: count != 1]}" for how, count in ways.most_common(WAYS))
+        print(one_line(f"unweave select: note: {column} was not made in one way: {told}"), file=sys.stderr)
     best = summaries(
         found,
         column,
@@ -100,6 +112,19 @@ def run(argv: Sequence[str]) -> int:
         }
     )
     return 0
+
+
+def _ways(found: Sequence[Row], column: str) -> Counter[str]:
+    """In how many ways the scores of a column were asked for; of many runs the first are looked at."""
+    ways: Counter[str] = Counter()
+    for one in found[:LOOKED_AT]:
+        with suppress(StoreError, TypeError, KeyError, AttributeError):
+            kept = RunFolder(one.folder).read("scores").get("scores", {})
+            for asked in [entry["asked"] for name, entry in kept.items() if safe(name) == column]:
+                images = "all images" if asked["images"] is None else f"{asked['images']:,} images"
+                settings = ", ".join(f"{name} {value}" for name, value in asked["settings"].items())
+                ways[f"{images}, seed {asked['seed']}{f' ({settings})' if settings else ''}"] += 1
+    return ways
 
 
 def _line(place: int, one: Summary, column: str, options: Options) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def carry_out(
         )
     results, named = [], {job.key: job for job in jobs}
     for one in shown(jobs, options, console, again):
-        results.append(one)
+        results.append(one._replace(arrays={}))
         if not one.failed and isinstance(named[one.key], Training):
             _logged(log, options.out / named[one.key].home)
     failed = [one for one in results if one.failed]

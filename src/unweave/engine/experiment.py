@@ -80,12 +80,12 @@ class Experiment:
             method=method,
             data=data,
             network=self.network,
-            likelihood=self.likelihood or data.likelihood,
+            likelihood=data.likelihood if self.likelihood is None else self.likelihood,
             latents=preset.latents if self.latents is None else self.latents,
             steps=preset.steps if self.steps is None else self.steps,
             batch=preset.batch if self.batch is None else self.batch,
-            optimiser=self.optimiser or preset.optimiser,
-            precision=self.precision or default_precision(),
+            optimiser=preset.optimiser if self.optimiser is None else self.optimiser,
+            precision=default_precision() if self.precision is None else self.precision,
             seed=self.seed,
         ).complete()
 

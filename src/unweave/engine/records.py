@@ -9,8 +9,8 @@ from typing import Any
 from unweave.engine.experiment import Complete, to_json
 from unweave.engine.step import Failure
 from unweave.engine.trace import Trace
-from unweave.engine.written import written
-from unweave.store import Checkpoint, RunFolder, StoreError, environment, now
+from unweave.engine.written import surroundings
+from unweave.store import Checkpoint, RunFolder, StoreError, now
 from unweave.types import State
 
 ENDED = ("done", "failed")
@@ -38,7 +38,7 @@ class Records:
             if folder is not None:
                 folder.put(
                     experiment={"key": one.key, "source": source, **to_json(one)},
-                    environment=environment() | ({"code": code} if (code := written(one)) else {}),
+                    environment=surroundings(one, folder if self.steps[member] else None),
                     status=self._status(member, "running", {"step": self.steps[member] or 0, "since": now()}),
                 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -35,6 +35,8 @@ OFTEN = 1.0
 Told = Callable[[tuple[Complete, ...], int, Mapping[str, Tensor]], object]
 """Who is told of every step: the pack's members, the steps taken, name -> (S,) values."""
 
+HELD = 200
+"""Folders that are held at once where models train one after the other."""
 LOCKSTEP = ("vmap", "products", "branches")
 """How a pack trains in lockstep: the loss under ``vmap``; that with convolutions as batched products of matrices; or
 each model as its own module, side by side on the card."""
@@ -159,13 +161,16 @@ def train(
             )
     keep_memory()
     images = {} if images is None else images
-    for members in packs:
+    # One after the other few are held at once: every lock is an open file.
+    for members in packs if together else [some for alike in packs for some in batched(alike, HELD)]:
         with ExitStack() as stack:
             folders = {}
             for one in members if out is not None else []:
                 folder = RunFolder(Path(out or "") / one.key)
                 stack.enter_context(folder.lock())
                 folders[one.key] = folder
+                if not resume:
+                    folder.forget()
             note_rewritten((one, folders[one.key]) for one in members if resume and one.key in folders)
             for start, cohort in _cohorts(members, folders, resume):
                 data = cohort[0].data
@@ -177,6 +182,12 @@ def train(
                     source = images[data].source
                     if (yield from _run(learner, start, folders, every, rest, in_blocks, stop, told, source)):
                         return
+
+
+def batched(members: Sequence[Complete], count: int) -> Iterator[list[Complete]]:
+    """So many at a time."""
+    for start in range(0, len(members), count):
+        yield list(members[start : start + count])
 
 
 def learner_of(

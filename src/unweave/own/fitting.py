@@ -18,8 +18,8 @@ from unweave.data.part import Part
 from unweave.data.stored import states
 from unweave.engine import Complete, from_json, vary
 from unweave.engine.experiment import to_json
-from unweave.estimator import write_run
 from unweave.job import Terms, Training
+from unweave.kept import write_run
 from unweave.methods import METHODS
 from unweave.methods.base import scaled
 from unweave.metrics.rows import FEWEST

@@ -17,11 +17,13 @@ from unweave.results.reader import Kinds, Lines, read, write_lines
 from unweave.results.table import FIRST
 from unweave.types import UserError
 
-LAYOUT = 1
+LAYOUT = 2
 """Raised by every change of what ``row`` makes of an unchanged folder, so that no older version's rows are taken."""
 FILE = f".results-{LAYOUT}.parquet"
 FEWEST = 500
 """A folder with fewer runs is read in a moment, and is left without such a file."""
+TEXTS = ("failed_term", "source")
+"""Columns of texts, also where no run has one so far."""
 LEFT = 3600.0
 """Seconds after which a half-written file is nobody's any more."""
 PLACE = {"_folder": "VARCHAR", "_changed": "BIGINT"}
@@ -63,7 +65,9 @@ def fill(database: Any, out: Path) -> dict[Path, str]:
     both = "select * from fresh"
     if len(known):
         insert(database, "gone", ({"_folder": name} for name in gone), {"_folder": "VARCHAR"})
-        old = f"select * from read_parquet({_text(file)}) where _folder not in (select _folder from gone)"
+        # Another process may have written the file anew meanwhile, with folders that were read here too.
+        others = "select _folder from gone union all select _folder from fresh"
+        old = f"select * from read_parquet({_text(file)}) where _folder not in ({others})"
         both = f"{old} union all by name {both}"
     database.execute(f"create table _runs as from ({both}) order by _folder")
     for name in ("fresh", "gone"):
@@ -90,7 +94,8 @@ def table(database: Any, name: str, parts: Sequence[Lines], types: Mapping[str, 
     for part in parts:
         for column, found in part.kinds.items():
             kinds.setdefault(column, set()).update(found)
-    types = {**types, **{column: _type(found) for column, found in kinds.items() if column not in types}}
+    more = {one: "VARCHAR" if one in TEXTS else _type(found) for one, found in kinds.items() if one not in types}
+    types = {**types, **more}
     database.execute(f"create table {name} ({', '.join(f'{_quoted(one)} {kind}' for one, kind in types.items())})")
     files = [str(part.file) for part in parts if part.rows]
     if files:
@@ -117,7 +122,9 @@ def _known(database: Any, file: Path) -> tuple[np.ndarray, np.ndarray]:
         return nothing
     with suppress(duckdb.Error):
         found = database.execute(f"select _folder, _changed from read_parquet({_text(file)})").fetchnumpy()
-        return np.asarray(found["_folder"], object), np.asarray(found["_changed"], np.int64)
+        names = np.asarray(found["_folder"], object)
+        if len(set(names)) == len(names):
+            return names, np.asarray(found["_changed"], np.int64)
     return nothing
 
 

@@ -175,12 +175,14 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _columns(head: tuple[str, ...], *groups: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """The names of four groups of values (scores, their parts, what was measured, settings) as safe column names that
     no other has; empty for what was measured under a name that is there already: scores are measured too."""
-    taken = set(head)
+    taken, settings = set(head), {safe(name) for name in groups[3]}
     found = []
     for place, names in enumerate(groups):
         columns = []
+        reserved = settings if place < 3 else set()  # a setting's column is the same in every run
         for name in names:
-            column = "" if place == 2 and safe(name) in taken else free(safe(name), taken)
+            there = safe(name) in taken and safe(name) not in head
+            column = "" if place == 2 and there else free(safe(name), taken | reserved)
             taken |= {column}
             columns.append(column)
         found.append(tuple(columns))
@@ -197,7 +199,7 @@ def free(name: str, taken: Iterable[str]) -> str:
 
 def _cell(value: Any) -> Any:
     if type(value) in (float, int, str, bool, type(None)):
-        return value
+        return None if value != value else value  # NaN would be the largest number of a column
     if isinstance(value, list | tuple):
         return " ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
     return str(value)

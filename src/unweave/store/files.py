@@ -14,6 +14,10 @@ from typing import Any
 from unweave.types import UserError
 
 LARGEST_TEXT = 64 * 1024 * 1024
+LOOSE = (".scores.", ".names.", ".ceilings.", ".explorer.")
+"""How half-written files begin that their writers do not hold the folder's lock for."""
+LEFT = 3600.0
+"""Seconds after which such a file is nobody's any more."""
 PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Seconds between attempts to replace a file that is being read, on Windows."""
 
@@ -149,9 +153,14 @@ def read_text(path: Path) -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed left half-written; only for who holds the folder's lock."""
+    """Remove what writers that were killed left half-written; only for who holds the folder's lock.
+
+    Scores and names are written without it: theirs go once they are old.
+    """
     for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if not part.name.startswith(LOOSE) or time.time() - part.stat().st_mtime > LEFT:
+                part.unlink()
 
 
 def _move(part: Path, path: Path) -> None:

@@ -11,7 +11,7 @@ from unweave.engine.place import place
 from unweave.engine.written import note_rewritten
 from unweave.job import Job, Result, Training
 from unweave.store import RunFolder
-from unweave.sweep.units import broken, units
+from unweave.sweep.units import broken, trained, units
 from unweave.types import UserError
 
 
@@ -106,6 +106,8 @@ def _perform(
             kept = broken(job, error)
         if kept is None:
             todo.append(job)
+            if trained(job, out):
+                progress.spare(key)
         else:
             progress.finish(key, bool(kept.failed), read=True)
             yield kept
@@ -144,6 +146,11 @@ class Progress:
         self.workers: dict[int, _Worker] = {}
         self.held: dict[str, str] = {}
         """Job -> who writes its folder."""
+
+    def spare(self, key: str) -> None:
+        """A job is trained already: measuring it takes next to nothing, and says nothing about the pace."""
+        self.rest -= self.left[key]
+        self.left[key] = 0.0
 
     def begin(self) -> None:
         """The first worker is ready: the clock for the pace starts here, since starting up says nothing about it."""

@@ -213,7 +213,7 @@ def complete(settings: Settings) -> Complete:
         given = top.get(part)
         if isinstance(given, Mapping):
             own = dict(given)
-            top[part] = own.pop("name", None) if part == "method" else None
+            top[part] = own.pop("name", "adam" if part == "optimiser" else None)
             deep = {f"{part}__{name}": value for name, value in own.items()} | deep
     data = top["data"]
     if isinstance(data, Mapping):
@@ -226,7 +226,9 @@ def complete(settings: Settings) -> Complete:
     top["data"] = dataset(data)
     preset = preset_for(kind, top["data"])
     top["method"] = given if isinstance(given, Method) else kind(**preset.fields)
-    top["optimiser"] = top.get("optimiser") or preset.optimiser
+    if isinstance(top.get("optimiser"), str):
+        known(top.pop("optimiser"), ["adam"], "optimiser")
+    top["optimiser"] = preset.optimiser if top.get("optimiser") is None else top["optimiser"]
     if top.get("network") is not None:
         top["network"] = body(top["network"])
     _known(top, deep)

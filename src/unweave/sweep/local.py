@@ -93,7 +93,7 @@ class Crew:
             while self.held and self.held[0][0] <= now:
                 self.waiting.append(self.held.popleft()[1])
             for one in self.members.values():
-                if one.ready and not one.unit and self.waiting:
+                while one.ready and not one.unit and self.waiting:
                     yield from self._give(one)
             for connection in wait(list(self.members), timeout=PATIENCE):
                 yield from self._hear(connection)
@@ -143,6 +143,7 @@ class Crew:
             return
         if message[0] == "ready":
             one.ready = True
+            self.stillborn = 0
             self.progress.begin()
         elif message[0] == "told":
             self.progress.release(next(iter(one.left), ""))

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from unweave.engine.place import place
 from unweave.job import Job, Training
+from unweave.store import RunFolder
 from unweave.sweep.local import crew
-from unweave.sweep.units import seconds, units
+from unweave.sweep.units import seconds, trained, units
 from unweave.types import UserError
 
 
@@ -68,6 +69,7 @@ def plan(jobs: Sequence[Job], out: Path, *, device: str | None = None, workers: 
     there = {path.name for path in out.iterdir()} if out.is_dir() else set()
     todo = [job for job in every if job.home not in there or not _done(job, out)]
     found = units(todo, where)
+    over = {job.key for job in todo if job.home in there and trained(job, out)}
     groups: dict[str, list[Job]] = {}
     for job in todo:
         groups.setdefault(job.kind if isinstance(job, Training) else job.name, []).append(job)
@@ -79,12 +81,13 @@ def plan(jobs: Sequence[Job], out: Path, *, device: str | None = None, workers: 
         max(map(len, found), default=0),
         len(crew(where, workers, len(found))) if workers != 0 else 1,
         where,
-        sum(map(seconds, found)),
-        sum(job.cost.disk for job in homes.values()),
+        sum(seconds(tuple(job for job in unit if job.key not in over)) for unit in found),
+        sum(job.cost.disk for job in homes.values() if not RunFolder(out / job.home).checkpoint_path.exists()),
         free(out),
         tuple(
-            Group(what, len(each), sum(job.cost.steps for job in each), sum(job.cost.seconds for job in each))
+            Group(what, len(each), sum(one.cost.steps for one in left), sum(one.cost.seconds for one in left))
             for what, each in groups.items()
+            for left in [[job for job in each if job.key not in over]]
         ),
     )
 

@@ -12,7 +12,7 @@ import torch
 from unweave.data.base import Dataset, Images
 from unweave.engine.pack import signature
 from unweave.job import Job, Result, Told, Training, together
-from unweave.store import Held
+from unweave.store import Held, RunFolder, StoreError
 from unweave.types import UserError
 
 Unit = tuple[Job, ...]
@@ -46,6 +46,17 @@ def units(jobs: Sequence[Job], device: str, hands: int = 1) -> list[Unit]:
         for place in range(0, len(alike), most)
     ]
     return sorted(found, key=seconds, reverse=True)
+
+
+def trained(job: Job, out: Path) -> bool:
+    """Whether only measuring is left of a job: its training was done, to its end, for another one."""
+    if not isinstance(job, Training) or job.at:
+        return False
+    folder = RunFolder(out / job.home)
+    try:
+        return folder.checkpoint_path.exists() and folder.read("status").get("state") == "done"
+    except StoreError:
+        return False
 
 
 def seconds(unit: Unit) -> float:
