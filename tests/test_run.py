@@ -251,3 +251,13 @@ def test_progress_sees_every_snapshot(tmp_path: Path) -> None:
     seen: list[int] = []
     fit("vae", "triangle", progress=lambda snapshot: seen.append(snapshot.step), every=2, **SMALL)
     assert seen == [2, 4, 6]
+
+
+def test_another_model_of_the_same_description_takes_no_scores_over(tmp_path: Path) -> None:
+    run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
+    written = load(run.write(tmp_path / "model"))
+    written.score(["mig"], count=50)
+    assert load(run.write(tmp_path / "model")).scores, "the same model keeps them"
+    with torch.no_grad():
+        next(run.model.parameters()).add_(1.0)
+    assert not load(run.write(tmp_path / "model")).scores

@@ -23,7 +23,6 @@ from unweave.data.elsewhere import own_fit
 from unweave.data.in_memory import CHANNELS, as_array, channel_axis
 from unweave.engine import encode
 from unweave.engine.place import home
-from unweave.kept import write_run
 from unweave.methods import Method
 from unweave.names import known
 from unweave.networks import Body, set_precision
@@ -220,7 +219,7 @@ class Unweaver:
             StoreError: the disk refuses, or another process writes there.
         """
         self._check_fitted()
-        return write_run(self.run_, Path(folder))
+        return self.run_.write(folder)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "run_")

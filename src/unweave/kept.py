@@ -6,19 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from unweave.engine.experiment import to_json
+from unweave.engine.experiment import Complete, to_json
 from unweave.engine.written import surroundings
 from unweave.metrics import Metric
 from unweave.store import Checkpoint, RunFolder, StoreError, now
 from unweave.types import Score, UserError
 
-if TYPE_CHECKING:
-    from unweave.run import Run
+Trace = Mapping[str, Sequence[float]]
 
 
 def asked(metric: Metric, count: int | None, seed: int) -> dict[str, Any]:
@@ -89,37 +88,36 @@ def _jsonable(settings: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(dict(settings), default=str))
 
 
-def write_run(run: Run, path: Path) -> Path:
-    """A run as a folder that ``load`` reads, without what only its training would need. What the folder held about
-    another model, its scores and the names of its latents, is removed.
+def write_run(experiment: Complete, step: int, weights: Mapping[str, Tensor], trace: Trace, path: Path) -> None:
+    """A trained model as a run's folder, without what only its training would need. What the folder held about another
+    model, its scores and the names of its latents, is removed.
+
+    Args:
+        experiment: what was trained.
+        step: how far.
+        weights: name -> parameter.
+        trace: ``step`` and every recorded term.
+        path: the folder.
 
     Raises:
         StoreError: the disk refuses, or another process writes there.
-
-    >>> import tempfile
-    >>> from unweave.networks import MLP
-    >>> from unweave.run import fit, load
-    >>> run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
-    >>> load(write_run(run, Path(tempfile.mkdtemp()) / "model")).step
-    2
     """
-    one, folder = run.experiment, RunFolder(path)
-    tensors = {f"model/{name}": value.detach().cpu().clone() for name, value in run.model.named_parameters()}
+    folder = RunFolder(path)
+    tensors = {f"model/{name}": value.detach().cpu().clone() for name, value in weights.items()}
     with folder.lock():
         try:
             before = folder.load()
         except StoreError:  # what is damaged is replaced
             before = None
-        if before is None or before.key != one.key or not _alike(before.tensors, tensors):
+        if before is None or before.key != experiment.key or not _alike(before.tensors, tensors):
             folder.forget()
         folder.put(
-            trace={"step": run.steps, **run.terms},
-            checkpoint=Checkpoint(run.step, tensors, tuple(run.terms), one.key),
-            experiment={"key": one.key, "source": "", **to_json(one)},
-            environment=surroundings(one),
-            status={"state": "done", "steps": one.steps, "step": run.step, "at": now()},
+            trace=trace,
+            checkpoint=Checkpoint(step, tensors, tuple(name for name in trace if name != "step"), experiment.key),
+            experiment={"key": experiment.key, "source": "", **to_json(experiment)},
+            environment=surroundings(experiment),
+            status={"state": "done", "steps": experiment.steps, "step": step, "at": now()},
         )
-    return path
 
 
 def _alike(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:

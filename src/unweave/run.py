@@ -17,7 +17,7 @@ from unweave.engine.place import check_precision, home, place
 from unweave.engine.step import build
 from unweave.engine.trace import recorded
 from unweave.engine.train import restore_model
-from unweave.kept import apart, asked, asked_limits, keep_score, kept_limits, kept_scores
+from unweave.kept import apart, asked, asked_limits, keep_score, kept_limits, kept_scores, write_run
 from unweave.methods import METHODS, Method
 from unweave.metrics import METRICS, Metric, applicable, ceiling, floor, quick
 from unweave.names import known
@@ -80,6 +80,22 @@ class Run:
         if self._images is None:
             self._images = self.data.open(self.root, home(next(self.model.parameters()).device))
         return self._images
+
+    def write(self, path: Path | str) -> Path:
+        """Write the model as a folder that ``load`` reads, and return it; see ``unweave.save`` for one to give away.
+
+        Raises:
+            StoreError: the disk refuses, or another process writes there.
+
+        >>> import tempfile
+        >>> from unweave.networks import MLP
+        >>> run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
+        >>> load(run.write(tempfile.mkdtemp() + "/model")).step
+        2
+        """
+        weights = dict(self.model.named_parameters())
+        write_run(self.experiment, self.step, weights, {"step": self.steps, **self.terms}, Path(path))
+        return Path(path)
 
     def codes(self, count: int | None = IMAGES, *, seed: int = 0, space: int = 0) -> Codes:
         """The data set (or ``count`` images of it, drawn with ``seed``), encoded: what metrics read."""

@@ -19,7 +19,6 @@ from unweave.data.stored import states
 from unweave.engine import Complete, from_json, vary
 from unweave.engine.experiment import to_json
 from unweave.job import Terms, Training
-from unweave.kept import write_run
 from unweave.methods import METHODS
 from unweave.methods.base import scaled
 from unweave.metrics.rows import FEWEST
@@ -176,7 +175,7 @@ class Fitting:
         target = self.out / "model"
         done = self.plan.setdefault("written", {})
         if done.get("model") != key or not (target / "experiment.json").is_file():
-            write_run(run, target)
+            run.write(target)
             self._note(model=key)
         if done.get("codes") != [key, str(file)] or not file.is_file():
             busy(f"encoding {run.data.rows:,} images")
