@@ -172,7 +172,9 @@ def told(found: Plan, out: Path, on: str | None) -> str:
     ]
     each = f", up to {found.largest} jobs each" if found.largest > 1 else ""
     kept = f", {found.kept:,} of them done already" if found.kept else ""
-    where = f"on {on}" if on else f"{found.workers} at a time on {found.device}, about {clock(found.wall)}"
+    # The estimate is of one thread; what a card takes shows once it is at work.
+    long = f", about {clock(found.wall)}" if found.device == "cpu" else ""
+    where = f"on {on}" if on else f"{found.workers} at a time on {found.device}{long}"
     lines = [
         f"sweep: {found.jobs:,} {'job' if found.jobs == 1 else 'jobs'}{kept}",
         *([table(rows)] if rows else []),
@@ -185,7 +187,7 @@ def told(found: Plan, out: Path, on: str | None) -> str:
 def summary(found: Plan) -> dict[str, Any]:
     """The plan for programs."""
     values = found._asdict() | {"groups": [group._asdict() for group in found.groups]}
-    return values | {"wall_seconds": found.wall}
+    return values | {"wall_seconds": found.wall if found.device == "cpu" else None}
 
 
 def size(count: int) -> str:
