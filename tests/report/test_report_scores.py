@@ -8,11 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from unweave.networks import MLP
+from unweave.report import tell
 from unweave.report.latents import DARK, carries, lede, matrix, order
 from unweave.report.page import page
 from unweave.report.scores import card, standing, verdict
 from unweave.report.story import Information, ScoreRow
 from unweave.report.style import style
+from unweave.run import fit
 
 
 def widths(read, row: ScoreRow) -> list[str]:
@@ -32,6 +35,7 @@ def test_the_bar_runs_from_floor_to_ceiling(read):
         (ScoreRow("a", 110.0, ceiling=20.0, floor=100.0, better="lower"), "worse than the floor by 10", ["width:0.0%"]),
         (ScoreRow("a", 0.25, ceiling=0.5), "50 % of the ceiling", ["width:50.0%"]),
         (ScoreRow("a", 0.25), "ceiling of this data set not known", []),
+        (ScoreRow("a", 0.25, bounded=False, meaning="What it asks."), "", []),
         (ScoreRow("a", 25.0, ceiling=20.0, better="lower"), "floor of this data set not known", []),
         (ScoreRow("a", None, ceiling=1.0, floor=0.0), "not computed", []),
         (ScoreRow("a", float("nan"), ceiling=1.0, floor=0.0), "the metric returned no finite number", []),
@@ -134,3 +138,13 @@ def test_every_cell_is_readable_in_light_and_dark(mode):
         ground = luminance(alpha * of["heat"] + (1 - alpha) * of["surface"])
         ink = luminance(of["strong" if value >= DARK else "cell"])
         assert (max(ground, ink) + 0.05) / (min(ground, ink) + 0.05) >= 4.5
+
+
+def test_a_card_says_what_its_metric_asks(read):
+    run = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)))
+    run.score(["mig", "active-units"], count=50)
+    rows = {row.name: row for row in tell(run).scores}
+    assert rows["mig"].bounded and not rows["active-units"].bounded
+    assert "how much better the best latent tells a factor" in read(card(rows["mig"])).text
+    text = read(card(rows["active-units"])).text
+    assert "Active units: the number of latents" in text and "ceiling" not in text

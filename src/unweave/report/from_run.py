@@ -181,13 +181,21 @@ def _score_rows(run: Run) -> list[ScoreRow]:
         low, high = limits.get(label, (None, None))
         kind = METRICS.get(_metric(label))
         better = kind.better if kind else "higher"
-        found.append(ScoreRow(label, score.value, score.parts, high, low, better, score.settings, _remark(score)))
+        bounded = kind is None or kind.reads == "factors"
+        row = ScoreRow(label, score.value, score.parts, high, low, better, score.settings, _remark(score))
+        found.append(replace(row, meaning=_meaning(kind), bounded=bounded))
     return found
 
 
 def _metric(label: str) -> str:
     """The metric's name of a label: ``dci`` of ``dci-fast``."""
     return max((name for name in METRICS if label == name or label.startswith(f"{name}-")), key=len, default=label)
+
+
+def _meaning(kind: type[Metric] | None) -> str:
+    """What a metric asks: the first words of its description, without marks of code."""
+    words = " ".join((kind.__doc__ or "").partition("\n\n")[0].split()) if kind else ""
+    return words.replace("`", "")
 
 
 def _remark(score: Score) -> str:

@@ -52,7 +52,7 @@ def verdict(row: ScoreRow) -> str:
         return "the metric returned no finite number"
     place = standing(row)
     if row.ceiling is None or not math.isfinite(row.ceiling):
-        return "ceiling of this data set not known"
+        return "ceiling of this data set not known" if row.bounded else ""
     if row.floor == row.ceiling:
         return "floor and ceiling of this data set are the same"
     if place is None:
@@ -80,10 +80,13 @@ def card(row: ScoreRow) -> Html:
         words = " and ".join(word for word, part in (("parts", row.parts), ("settings", row.settings)) if part)
         tables = [_pairs("Parts", {k: fixed(v) for k, v in row.parts.items()}), _pairs("Settings", row.settings)]
         details = tag("details", tag("summary", words.capitalize()), *tables)
-    note = tag("p", row.note, class_="remark") if row.note else None
-    return tag(
-        "article", head, value, _bar(row), tag("p", verdict(row), class_="verdict"), note, details, class_="card"
-    )
+    said = verdict(row)
+    below = [
+        tag("p", text, class_=kind)
+        for kind, text in (("verdict", said), ("remark", row.note), ("meaning", row.meaning))
+        if text
+    ]
+    return tag("article", head, value, _bar(row), *below, details, class_="card")
 
 
 def _bar(row: ScoreRow) -> Html | None:

@@ -31,6 +31,8 @@ class ScoreRow:
         better: ``higher`` or ``lower``. With ``lower`` the ceiling is the smaller number.
         settings: every setting that made the number.
         note: one sentence that belongs beside the number.
+        meaning: what the metric asks, in one sentence.
+        bounded: whether there is a ceiling and a floor to know; without factors there is none.
     """
 
     name: str
@@ -41,6 +43,8 @@ class ScoreRow:
     better: str = "higher"
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    meaning: str = ""
+    bounded: bool = True
 
 
 @dataclass(frozen=True, eq=False)
