@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,19 @@ def test_images_of_ones_own_are_chosen_by_their_levels_not_by_their_numbers(tmp_
     assert Subset.along(data, "colour", row=3).rows == 2
     with pytest.raises(UserError, match="no image has"):
         Subset.along(data, "size", row=3)
+
+
+def test_a_table_of_labels_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
+    for name in "abcd":
+        Image.new("L", (16, 16), 200).save(tmp_path / f"{name}.png")
+
+    def write(levels: str) -> None:
+        lines = "".join(f"{name}.png,{level}\n" for name, level in zip("abcd", levels, strict=True))
+        (tmp_path / "labels.csv").write_text(f"file,colour\n{lines}")
+
+    write("0001")
+    data = dataset(f"{tmp_path}:size=16:labels=labels.csv:only=colour=1")
+    assert data.rows == 1
+    write("0111")
+    os.utime(tmp_path / "labels.csv", (1, 1))
+    assert data.rows == 3 and data.open().levels(torch.arange(3)).flatten().tolist() == [1, 1, 1]

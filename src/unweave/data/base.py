@@ -130,6 +130,11 @@ class Dataset(ABC):
         """Number of images."""
 
     @property
+    def table(self) -> Path | None:
+        """The file that its factors are read from, where that is somebody's own."""
+        return None
+
+    @property
     def gridded(self) -> bool:
         """Whether every combination of levels has one image, whose row number is ``factors.index(levels)``."""
         return self.factors is not None and not self.loose and self.rows == self.factors.count

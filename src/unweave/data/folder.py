@@ -195,10 +195,14 @@ class Folder(Dataset):
             )
         return listing, cache
 
+    @property
+    def table(self) -> Path | None:
+        """Where ``labels`` lie: in the folder, else as given."""
+        inside = self.path / (self.labels or "")
+        return inside if inside.is_file() else self.labels
+
     def _table(self) -> Path:
-        given = self.labels or Path()
-        inside = self.path / given
-        return inside if inside.is_file() else given
+        return self.table or Path()
 
     def _labelled(self, listing: Listing, cache: Cache) -> tuple[Factors, NDArray[np.int64]]:
         return read_labels(self._table(), *_told_apart(listing, cache))

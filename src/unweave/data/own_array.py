@@ -93,6 +93,11 @@ class ArrayFile(Dataset):
         return self._claim().shape[0]
 
     @property
+    def table(self) -> Path | None:
+        """``labels``."""
+        return self.labels
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The file's row of each image: not 0, 1, 2 … where there is one image for every combination of levels."""
         factors, levels = self._labelled() if self.labels is not None else (None, None)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from unweave.data.base import Dataset, Images, of_words
 from unweave.data.factors import Factors
+from unweave.data.stored import state
 from unweave.types import Draw, UserError
 
 Levels = NDArray[np.int64]
@@ -144,11 +145,11 @@ def chosen(part: Part) -> NDArray[np.int64]:
     Raises:
         UserError: a rule that cannot be followed, or one that leaves no image.
     """
-    return _chosen(part, part.of.rows)
+    return _chosen(part, part.of.rows, _labels(part))
 
 
 @lru_cache(maxsize=16)
-def _chosen(part: Part, count: int) -> NDArray[np.int64]:
+def _chosen(part: Part, count: int, labels: tuple[Any, ...]) -> NDArray[np.int64]:
     rows = part.choose()
     if not len(rows):
         raise UserError(f"{part.name} of {part.of.name}: none of {part.of.rows:,} images is left; allowed: a wider one")
@@ -164,11 +165,22 @@ def all_levels(data: Dataset) -> Levels:
     """
     if data.factors is None:
         raise UserError(f"{data.name} has no factors to choose images by; allowed: a data set with factors")
-    return _all_levels(data, data.rows)
+    return _all_levels(data, data.rows, _labels(data))
+
+
+def _labels(data: Dataset) -> tuple[Any, ...]:
+    """What the table of labels is known again by, where there is one: somebody may write into it meanwhile."""
+    while isinstance(inner := getattr(data, "of", None), Dataset):
+        data = inner
+    table = data.table
+    try:
+        return () if table is None else tuple(state(table))
+    except OSError:  # whoever reads it says so
+        return ()
 
 
 @lru_cache(maxsize=4)
-def _all_levels(data: Dataset, count: int) -> Levels:
+def _all_levels(data: Dataset, count: int, labels: tuple[Any, ...]) -> Levels:
     assert data.factors is not None
     if isinstance(data, Part):
         return all_levels(data.of)[chosen(data)]
