@@ -297,7 +297,7 @@ PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {"equal": equal, "one": one
 
 
 def _going_on(name: str, rows: Iterator[Row]) -> Iterator[Row]:
-    """A part that fails ends itself alone, unless the card answers no more."""
+    """A part that fails ends itself alone; where the card answers no more, the others fail too."""
     try:
         yield from rows
     except RuntimeError:

@@ -1,6 +1,6 @@
 """What bf16 costs in learning: the same seeds trained in float32 and in bf16, compared within the spread over seeds.
 
-    python benchmarks/precision.py [--seeds 5] [--steps 10000] [--betas 1 4 16] [--out results/precision.csv]
+    python benchmarks/precision.py [--seeds 5] [--steps 10000] [--betas 1 4 16] [--out runs/precision.csv]
 
 Trains β-VAE on dSprites (drawn) and reads, at ten points of each training, the reconstruction error and MIG on 5,000
 images, and from its record the KL and the loss. Prints, for each pressure, the mean difference bf16 − float32 over
@@ -66,7 +66,7 @@ def rows_of(one: Complete, result: Result, command: str) -> list[dict[str, Any]]
 def told(rows: list[dict[str, Any]], beta: float, steps: int) -> str:
     """What the last points of a pressure's models say."""
     ends = [row for row in rows if float(row["beta"]) == beta and int(row["step"]) == steps]
-    found = {p: {row["seed"]: row for row in ends if row["precision"] == p} for p in ("float32", "bf16", "tf32")}
+    found = {p: {int(row["seed"]): row for row in ends if row["precision"] == p} for p in ("float32", "bf16", "tf32")}
     lines = []
     for precision in ("bf16", "tf32"):
         seeds = sorted(found["float32"].keys() & found[precision].keys())
@@ -92,13 +92,14 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--workers", type=int, help="processes; one a core when not given")
     parser.add_argument("--runs", type=Path, default=Path("runs/precision"))
-    parser.add_argument("--out", type=Path, default=Path("results/precision.csv"))
+    parser.add_argument("--out", type=Path, default=Path("runs/precision.csv"))
     args = parser.parse_args()
     command = f"python benchmarks/precision.py --seeds {args.seeds} --steps {args.steps} --lr {args.lr:g}"
     command += f" --network {args.network} --betas {' '.join(f'{beta:g}' for beta in args.betas)}"
     asked = experiments(args)
-    # A table of other trainings is not added to.
-    rows = [row for row in kept(args.out) if row.get("key") in asked]
+    rows = kept(args.out)
+    if any(row.get("key") not in asked for row in rows):
+        parser.error(f"{args.out} is of other trainings; allowed: the same settings, or another --out")
     points = tuple(args.steps * point // POINTS for point in range(1, POINTS + 1))
     jobs = [
         Training.of(one, measures=(Scores(("mig", "reconstruction")), Terms()), at=points, count=5000)

@@ -24,6 +24,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 import unweave
 from unweave import BetaVAE, DeVAE, InMemory, Unweaver
 from unweave.explorer import Exhibit
+from unweave.job import Training
 
 TINY = {"latents": 2, "steps": 6, "batch": 8, "network": unweave.MLP((8,))}
 NOT_APPLICABLE: dict[str, str] = {}
@@ -204,6 +205,15 @@ def test_zeros_and_ones_are_black_and_white_where_the_numbers_decide(images: NDA
     assert model.pixel_range_ == (0.0, 1.0) and model.run_.images.batch(torch.arange(9), {}).unique().tolist() == [0, 1]
     assert model.inverse_transform(model.transform(masks)).max() <= 1
     assert np.array_equal(model.transform(masks), model.transform(masks * 3)), "what is beyond the ends is cut off"
+
+
+def test_pictures_of_a_folder_are_read_by_a_model_of_arrays(tmp_path: Path) -> None:
+    squares = np.random.default_rng(0).integers(0, 256, (9, 12, 12), dtype=np.uint8)
+    model = Unweaver(**TINY).fit(squares)
+    for place, image in enumerate(squares[:3]):
+        Image.fromarray(image).save(tmp_path / f"{place}.png")
+    assert model.transform(tmp_path).shape == (3, model.transform(squares).shape[1])
+    assert "memory" in Training.of(model.run_.experiment).kind
 
 
 def test_images_that_are_nearly_black_are_noted(images: NDArray[np.uint8]) -> None:

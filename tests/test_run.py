@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from unweave import UserError, fit, load
-from unweave.engine import Experiment
+from unweave.engine import Experiment, Failure, train
 from unweave.kept import keep_score
 from unweave.methods import BetaVAE, Method
 from unweave.metrics import MIG, MIGPosterior
@@ -258,6 +258,20 @@ def test_another_model_of_the_same_description_takes_no_scores_over(tmp_path: Pa
     written = load(run.write(tmp_path / "model"))
     written.score(["mig"], count=50)
     assert load(run.write(tmp_path / "model")).scores, "the same model keeps them"
+    trained = fit("vae", "triangle", steps=2, batch=4, network=MLP((8,)), out=tmp_path / "runs")
+    trained.score(["mig"], count=50)
+    assert trained.folder is not None and load(trained.write(trained.folder.path)).scores, "its own folder has it all"
     with torch.no_grad():
         next(run.model.parameters()).add_(1.0)
     assert not load(run.write(tmp_path / "model")).scores
+
+
+def test_what_is_written_says_how_far_it_is(tmp_path: Path) -> None:
+    one = Experiment("vae", "triangle", steps=6, batch=4, network=MLP((8,)))
+    (first, *_) = train(one, every=2, out=tmp_path / "runs", stop=lambda: True)
+    half = load(tmp_path / "runs" / one.key)
+    half.write(tmp_path / "half")
+    assert RunFolder(tmp_path / "half").read("status")["state"] == "stopped"
+    half.failure = Failure(3, "kl")
+    failed = load(half.write(tmp_path / "failed"))
+    assert failed.failure == Failure(3, "kl") and failed.step == first.step

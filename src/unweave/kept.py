@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from unweave.engine.experiment import Complete, to_json
+from unweave.engine.step import Failure
 from unweave.engine.written import surroundings
 from unweave.metrics import Metric
 from unweave.store import Checkpoint, RunFolder, StoreError, now
@@ -88,7 +89,14 @@ def _jsonable(settings: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(dict(settings), default=str))
 
 
-def write_run(experiment: Complete, step: int, weights: Mapping[str, Tensor], trace: Trace, path: Path) -> None:
+def write_run(
+    experiment: Complete,
+    step: int,
+    weights: Mapping[str, Tensor],
+    trace: Trace,
+    path: Path,
+    failure: Failure | None = None,
+) -> None:
     """A trained model as a run's folder, without what only its training would need. What the folder held about another
     model, its scores and the names of its latents, is removed.
 
@@ -98,10 +106,14 @@ def write_run(experiment: Complete, step: int, weights: Mapping[str, Tensor], tr
         weights: name -> parameter.
         trace: ``step`` and every recorded term.
         path: the folder.
+        failure: where it stopped, if it did.
 
     Raises:
         StoreError: the disk refuses, or another process writes there.
     """
+    state: dict[str, Any] = {"state": "done" if step >= experiment.steps else "stopped", "step": step}
+    if failure is not None:
+        state = {"state": "failed", "step": failure.step, "term": failure.term, "checkpoint": step}
     folder = RunFolder(path)
     tensors = {f"model/{name}": value.detach().cpu().clone() for name, value in weights.items()}
     with folder.lock():
@@ -109,16 +121,17 @@ def write_run(experiment: Complete, step: int, weights: Mapping[str, Tensor], tr
             before = folder.load()
         except StoreError:  # what is damaged is replaced
             before = None
-        if before is None or before.key != experiment.key or not _alike(before.tensors, tensors):
+        if before is None or before.key != experiment.key or not _alike(before, tensors):
             folder.forget()
         folder.put(
             trace=trace,
             checkpoint=Checkpoint(step, tensors, tuple(name for name in trace if name != "step"), experiment.key),
             experiment={"key": experiment.key, "source": "", **to_json(experiment)},
             environment=surroundings(experiment),
-            status={"state": "done", "steps": experiment.steps, "step": step, "at": now()},
+            status={**state, "steps": experiment.steps, "at": now()},
         )
 
 
-def _alike(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in b)
+def _alike(before: Checkpoint, weights: Mapping[str, Tensor]) -> bool:
+    kept = {name: value for name, value in before.tensors.items() if name.startswith("model/")}
+    return kept.keys() == weights.keys() and all(torch.equal(kept[name], weights[name]) for name in weights)

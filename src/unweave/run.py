@@ -82,7 +82,8 @@ class Run:
         return self._images
 
     def write(self, path: Path | str) -> Path:
-        """Write the model as a folder that ``load`` reads, and return it; see ``unweave.save`` for one to give away.
+        """Write the model as a folder that ``load`` reads, and return it. What only its training needs is not in it, so
+        that no training goes on from there; ``unweave.save`` writes one to give away.
 
         Raises:
             StoreError: the disk refuses, or another process writes there.
@@ -93,8 +94,9 @@ class Run:
         >>> load(run.write(tempfile.mkdtemp() + "/model")).step
         2
         """
-        weights = dict(self.model.named_parameters())
-        write_run(self.experiment, self.step, weights, {"step": self.steps, **self.terms}, Path(path))
+        if self.folder is None or self.folder.path.resolve() != Path(path).resolve():
+            weights, trace = dict(self.model.named_parameters()), {"step": self.steps, **self.terms}
+            write_run(self.experiment, self.step, weights, trace, Path(path), self.failure)
         return Path(path)
 
     def codes(self, count: int | None = IMAGES, *, seed: int = 0, space: int = 0) -> Codes:

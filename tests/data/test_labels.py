@@ -108,5 +108,5 @@ def test_names_of_factors_can_be_shown(tmp_path: Path) -> None:
 
 def test_more_combinations_than_can_be_numbered_are_not_numbered_wrongly() -> None:
     many = Factors(tuple(map(str, range(18))), (4, *[16] * 17))
-    with pytest.raises(UserError, match=r"18 factors have 1.2e\+21 combinations; allowed: below 2\^63"):
+    with pytest.raises(UserError, match="18 factors have too many combinations to number"):
         many.index(torch.zeros(1, 18, dtype=torch.int64))

@@ -183,3 +183,20 @@ def test_spoiled_files(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                     arrays.pixels("x", block)
 
     assert fuzz(content.getvalue(), read, 2 * array.size + 300_000, head=256) > 500
+
+
+def test_images_of_very_many_factors_are_found_by_their_levels(tmp_path: Path) -> None:
+    """Of more combinations than can be numbered."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "x.npy", rng.integers(0, 256, (60, 8, 8), dtype=np.uint8))
+    levels = np.concatenate([np.arange(60)[:, None] % 30, rng.integers(0, 16, (60, 20))], axis=1)
+    head = ",".join(f"f{n}" for n in range(21))
+    lines = "".join(f"{row},{','.join(map(str, one))}\n" for row, one in enumerate(levels))
+    (tmp_path / "labels.csv").write_text(f"row,{head}\n{lines}")
+    data = ArrayFile(tmp_path / "x.npy", labels=tmp_path / "labels.csv")
+    images = data.open()
+    assert data.factors is not None and data.factors.count > 2**63
+    rows = torch.tensor([5, 0, 59])
+    assert images.index(images.levels(rows)).tolist() == [5, 0, 59] and data.check()
+    with pytest.raises(UserError, match="no image has levels"):
+        images.index(torch.zeros(1, 21, dtype=torch.int64))

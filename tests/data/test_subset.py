@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from unweave import Experiment, UserError, fit, load
-from unweave.data import Dataset, DSprites, Folder, Subset, Triangle, dataset
+from unweave.data import Dataset, DSprites, Folder, Split, Subset, Triangle, dataset
 from unweave.networks import MLP
 from unweave.testing import check_dataset
 from unweave.testing.dots import Dots
@@ -118,3 +119,11 @@ def test_a_table_of_labels_that_is_written_anew_is_read_anew(tmp_path: Path) -> 
     write("0111")
     os.utime(tmp_path / "labels.csv", (1, 1))
     assert data.rows == 3 and data.open().levels(torch.arange(3)).flatten().tolist() == [1, 1, 1]
+
+
+def test_a_data_set_may_have_fields_of_any_name() -> None:
+    @dataclass(frozen=True)
+    class Mine(Dots):
+        table: str = "words"
+
+    assert Split(Mine()).rows > 0

@@ -12,7 +12,7 @@ import pytest
 
 import unweave
 from unweave.engine import Experiment, train
-from unweave.engine.written import Rewritten, written
+from unweave.engine.written import Rewritten, _differ, _told, written
 from unweave.job import Training
 from unweave.networks import MLP
 from unweave.run import fit
@@ -46,10 +46,14 @@ class Mine(BetaVAE):
     name = "mine"
 
 METHODS["mine"] = Mine
-if __name__ == "__main__":
+
+def run():
     one = Experiment(Mine(), "triangle", steps=2, batch=4, network=MLP((8,)))
     (result,) = perform([Training.of(one, measures=(), count=20)], {out!r}, workers=1, device="cpu")
     print(result.failed or "done")
+
+if __name__ == "__main__":
+    run()
 """
 
 
@@ -122,11 +126,33 @@ def test_a_program_and_its_workers_know_a_method_by_one_text(tmp_path):
     program = tmp_path / "study.py"
     program.write_text(PROGRAM.format(out=str(tmp_path / "runs")))
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, str(program)], capture_output=True, text=True, env=environment, timeout=300
-        )
+    later = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import study; study.run()"
+    for words in ([str(program)], [str(program)], ["-c", later]):
+        done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment, timeout=300)
         assert done.returncode == 0 and done.stdout == "done\n" and "another text" not in done.stderr, done.stderr
+
+
+def test_what_one_hash_does_not_tell_is_not_compared():
+    assert not _differ(None, "a.b") and not _differ("a", "a.b") and not _differ("a.b", "a")
+    assert _differ("c", "a.b") and _differ("a.c", "a.b") and _differ("a.b+a.c", "a.c")
+
+
+def test_two_texts_of_one_training_stay_noted(method, tmp_path):
+    out = tmp_path / "runs"
+    list(train(experiment(method(FILE.format(1))), out=out, every=2, stop=lambda: True))
+    changed = experiment(method(FILE.format(2)))
+    assert len(notes(lambda: train(changed, out=out))) == 1
+    _told.clear()  # as in another process
+    assert len(notes(lambda: train(changed, out=out))) == 1
+
+
+def test_models_that_are_not_begun_keep_their_scores(tmp_path):
+    many = [Experiment("vae", "triangle", steps=2, batch=4, network=MLP((8,)), seed=seed) for seed in (0, 1)]
+    for one in many:
+        fit(one, out=tmp_path).score(["mig"], count=50)
+    list(train(many, out=tmp_path, resume=False, stop=lambda: True))
+    kept = [bool(RunFolder(tmp_path / one.key).read("scores")) for one in many]
+    assert sorted(kept) == [False, True]
 
 
 def test_a_training_begun_afresh_keeps_no_scores(tmp_path):

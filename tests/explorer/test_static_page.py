@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -108,3 +109,12 @@ def test_folders_of_a_relative_path_are_left_out_too() -> None:
     story = Story("t", summary={"Pixels from": "clients/acme, 60 pictures"}, command=f"fit({run.data!r})")
     told = mailable(story, run)
     assert told.summary["Pixels from"] == "acme, 60 pictures" and "clients" not in told.command
+
+
+def test_paths_with_quotes_and_doubled_slashes_are_left_out_of_commands(tmp_path: Path) -> None:
+    for folder, typed in ((tmp_path / "o'brien" / "photos", ""), (tmp_path / "ann" / "photos", "//")):
+        folder.mkdir(parents=True)
+        run: Any = SimpleNamespace(data=Folder(folder), root=None)
+        words = ["unweave", "fit", str(folder).replace("/photos", f"{typed or '/'}photos"), "--out", "my out"]
+        told = mailable(Story("t", command=shlex.join(words)), run)
+        assert told.command == "unweave fit photos --out 'my out'"

@@ -238,6 +238,7 @@ def test_what_only_has_to_be_measured_is_no_work_of_the_plan(tmp_path: Path) -> 
     progress = Progress({job.key: job for job in more}, seen.append)
     progress.spare(more[0].key)
     assert progress.rest == pytest.approx(more[1].cost.seconds)
+    assert progress.cost(tuple(more)) == pytest.approx(more[1].cost.seconds)
     on_the_way = Training.of(first[0].experiment, measures=(Terms(),), at=(2,), count=20)
     assert trained(more[0], tmp_path) and not trained(more[1], tmp_path) and not trained(on_the_way, tmp_path)
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import unweave
 from unweave import UserError
-from unweave.data import MNIST, ArrayFile, Folder, Split
+from unweave.data import MNIST, ArrayFile, Folder, InMemory, Split
 from unweave.data.elsewhere import fitting, own_fit
 from unweave.run import Run
 from unweave.use import Encoded, decode, edit, encode, picture_names, read_table, write_codes, write_pictures
@@ -327,4 +327,6 @@ def test_pictures_fit_as_those_of_the_training_did(tmp_path: Path) -> None:
     """Through all wrappers; digits are resized, which is none of the ways that pictures have."""
     folder = Folder(tmp_path, fit="pad")
     assert own_fit(folder) == own_fit(Split(Split(folder, part="train"), part="test")) == "pad"
+    held = InMemory.of(np.zeros((3, 8, 8), np.uint8))
+    assert own_fit(held) == own_fit(Split(held)) == "crop"
     assert own_fit(MNIST()) == own_fit(Split(MNIST(fit="pad"), part="train")) == "crop"

@@ -78,11 +78,13 @@ def run(argv: Sequence[str]) -> int:
         return load(folder, root=options.data_root, device=options.device)
 
     # One at a time, since there may be thousands; and all are looked at before the first is scored.
-    for folder in folders:
-        _refuse(opened(folder), chosen, bool(options.metrics), options.space)
-    documents = []
+    one = None
     for folder in folders:
         one = opened(folder)
+        _refuse(one, chosen, bool(options.metrics), options.space)
+    documents = []
+    for folder in folders:
+        one = one if one is not None and len(folders) == 1 else opened(folder)
         e = one.experiment
         console.say(f"{folder}: {e.method.name} on {e.data.name}, seed {e.seed}, step {one.step:,} of {e.steps:,}")
         if one.failure is not None:

@@ -118,10 +118,13 @@ def _ways(found: Sequence[Row], column: str) -> Counter[str]:
     """In how many ways the scores of a column were asked for; of many runs the first are looked at."""
     ways: Counter[str] = Counter()
     for one in found[:LOOKED_AT]:
-        with suppress(StoreError, TypeError, KeyError, AttributeError):
-            kept = RunFolder(one.folder).read("scores").get("scores", {})
-            for asked in [entry["asked"] for name, entry in kept.items() if safe(name) == column]:
-                images = "all images" if asked["images"] is None else f"{asked['images']:,} images"
+        with suppress(StoreError, TypeError, KeyError, AttributeError, ValueError):
+            kept = RunFolder(one.folder).read("scores")
+            there = kept["scores"] if kept.get("step") == one.head["step"] else {}
+            for entry in [entry for name, entry in there.items() if safe(name) == column]:
+                asked = entry["asked"]
+                count = entry.get("read", asked["images"])
+                images = "all images" if count is None else f"{count:,} images"
                 settings = ", ".join(f"{name} {value}" for name, value in asked["settings"].items())
                 ways[f"{images}, seed {asked['seed']}{f' ({settings})' if settings else ''}"] += 1
     return ways

@@ -87,7 +87,7 @@ def carry_out(
         found = plan(jobs, options.out, device="cpu" if options.on else options.device, workers=options.workers)
     console.say(told(found, options.out, options.on))
     if options.dry:
-        console.result({"plan": summary(found)})
+        console.result({"plan": summary(found, options.on)})
         return 0
     if found.disk > found.free:
         raise UserError(
@@ -111,7 +111,7 @@ def carry_out(
         {"key": one.key, "folder": homes[one.key], "failed": one.failed, "seconds": one.seconds, "values": one.values}
         for one in results
     ]
-    console.result({"plan": summary(found), "results": rows})
+    console.result({"plan": summary(found, options.on), "results": rows})
     return 1 if failed else 0
 
 
@@ -184,10 +184,10 @@ def told(found: Plan, out: Path, on: str | None) -> str:
     return "\n".join(lines)
 
 
-def summary(found: Plan) -> dict[str, Any]:
+def summary(found: Plan, on: str | None) -> dict[str, Any]:
     """The plan for programs."""
     values = found._asdict() | {"groups": [group._asdict() for group in found.groups]}
-    return values | {"wall_seconds": found.wall if found.device == "cpu" else None}
+    return values | {"wall_seconds": found.wall if found.device == "cpu" and not on else None}
 
 
 def size(count: int) -> str:

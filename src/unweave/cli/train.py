@@ -94,7 +94,7 @@ def run(argv: Sequence[str]) -> int:
     console.say(_announce(jobs, str(device), str(source or "drawn, no files found"), options.network))
     looked_over(console, data, options.data_root)
     # Those that go on are looked at where they are picked up.
-    note_rewritten((job.experiment, job.folder) for job in jobs if job.state == "done")
+    note_rewritten((job.experiment, job.folder) for job in jobs if job.state in ("done", "failed"))
     watch = Watch(console, jobs)
     pending = [job for job in jobs if job.state in ("new", "stopped")]
     again = shlex.join(["unweave", "train", *argv])

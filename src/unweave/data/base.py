@@ -130,7 +130,7 @@ class Dataset(ABC):
         """Number of images."""
 
     @property
-    def table(self) -> Path | None:
+    def labels_file(self) -> Path | None:
         """The file that its factors are read from, where that is somebody's own."""
         return None
 

@@ -137,6 +137,18 @@ def stays(value: Any) -> bool:
     return any(isinstance(one, Path) or _foreign(one) for one in inside(value))
 
 
+def innermost(data: Dataset) -> Dataset:
+    """The data set that others are parts or variants of.
+
+    >>> from unweave.data import Split, Triangle
+    >>> innermost(Split(Split(Triangle()))).name
+    'triangle'
+    """
+    while isinstance(inner := getattr(data, "of", None), Dataset):
+        data = inner
+    return data
+
+
 def inside(value: Any) -> Iterator[Any]:
     """Everything that a description holds, all the way down, itself first.
 
@@ -158,13 +170,10 @@ def _foreign(value: Any) -> bool:
 
 def own_fit(data: Dataset, otherwise: str = "crop") -> str:
     """How a data set makes pictures fit, or the one inside it that it wraps; ``otherwise`` where nothing is said."""
-    inner: Any = data
-    while inner is not None:
-        # Digits are made to fit in ways of their own, which are not for pictures.
-        if inner.loose and getattr(inner, "fit", None) in FITS:
-            return str(inner.fit)
-        inner = getattr(inner, "of", None)
-    return otherwise
+    inner = innermost(data)
+    # Digits are made to fit in ways of their own, which are not for pictures.
+    fit = getattr(inner, "fit", None) if inner.loose else None
+    return str(fit) if fit in FITS else otherwise
 
 
 def fitting(data: Dataset, shape: tuple[int, int, int], fit: str) -> Dataset:

@@ -48,7 +48,7 @@ class Factors:
         """(N, F) levels -> (N,) indices. Raises UserError for a level outside its factor, and for more combinations of
         levels than can be numbered."""
         if self.count >= 2**63:
-            raise UserError(f"{len(self.sizes)} factors have {self.count:.1e} combinations; allowed: below 2^63")
+            raise UserError(f"{len(self.sizes)} factors have too many combinations to number; allowed: below 2^63")
         sizes = torch.tensor(self.sizes, device=levels.device)
         if levels.shape[-1] != len(self.sizes) or bool(((levels < 0) | (levels >= sizes)).any()):
             raise UserError(

@@ -196,13 +196,13 @@ class Folder(Dataset):
         return listing, cache
 
     @property
-    def table(self) -> Path | None:
+    def labels_file(self) -> Path | None:
         """Where ``labels`` lie: in the folder, else as given."""
         inside = self.path / (self.labels or "")
         return inside if inside.is_file() else self.labels
 
     def _table(self) -> Path:
-        return self.table or Path()
+        return self.labels_file or Path()
 
     def _labelled(self, listing: Listing, cache: Cache) -> tuple[Factors, NDArray[np.int64]]:
         return read_labels(self._table(), *_told_apart(listing, cache))

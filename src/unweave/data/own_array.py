@@ -93,7 +93,7 @@ class ArrayFile(Dataset):
         return self._claim().shape[0]
 
     @property
-    def table(self) -> Path | None:
+    def labels_file(self) -> Path | None:
         """``labels``."""
         return self.labels
 

@@ -172,7 +172,7 @@ def _labels(data: Dataset) -> tuple[Any, ...]:
     """What the table of labels is known again by, where there is one: somebody may write into it meanwhile."""
     while isinstance(inner := getattr(data, "of", None), Dataset):
         data = inner
-    table = data.table
+    table = data.labels_file
     try:
         return () if table is None else tuple(state(table))
     except OSError:  # whoever reads it says so

@@ -31,6 +31,9 @@ DARK = 64
 GLANCE = 500
 """Images, evenly over all, in which the brightest pixel is looked for."""
 
+MOST = 2**62
+"""Combinations of levels that can be numbered."""
+
 _tables: WeakValueDictionary[tuple[Any, ...], Table] = WeakValueDictionary()
 """What is held open, shared by everything that opens the same files in the same way."""
 
@@ -170,13 +173,25 @@ class StoredImages(Images):
         factors = self.factors
         if factors is None:
             raise UserError("this data set has no factors, so no image can be asked for by its levels")
-        wanted = factors.index(levels.long())
+        levels = levels.long()
+        if factors.count >= MOST:
+            # More combinations than there are numbers: they are counted among those that occur.
+            known = factors.levels(torch.arange(self.rows)) if self.known is None else self.known
+            both, count = torch.cat([known.long().to(levels.device), levels]), self.rows
+            number = torch.unique(both, dim=0, return_inverse=True)[1]
+            held, order = torch.sort(number[:count], stable=True)
+            return self._found(number[count:], held, order, levels)
+        wanted = factors.index(levels)
         if self.known is None:
             return wanted * self.copies
         if self._sorted is None:
             held, order = torch.sort(factors.index(self.known), stable=True)
             self._sorted = held, order
         held, order = (one.to(levels.device) for one in self._sorted)
+        return self._found(wanted, held, order, levels)
+
+    def _found(self, wanted: Tensor, held: Tensor, order: Tensor, levels: Tensor) -> Tensor:
+        """Rows of the numbers wanted among those held, in order. Raises UserError naming levels that no image has."""
         place = torch.searchsorted(held, wanted).clamp(max=self.rows - 1)
         missing = (held[place] != wanted).nonzero().flatten()
         if len(missing):

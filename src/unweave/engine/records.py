@@ -32,10 +32,13 @@ class Records:
         """The step of each checkpoint, None before the first."""
         self.states = ["running" for _ in experiments]
 
-    def begin(self, source: str) -> None:
-        """Write what is trained, and where, before the first step."""
+    def begin(self, source: str, afresh: bool = False) -> None:
+        """Write what is trained, and where, before the first step; of models that are trained ``afresh``, forget what
+        was found out about those that were there."""
         for member, (one, folder) in enumerate(zip(self.experiments, self.folders, strict=True)):
             if folder is not None:
+                if afresh:
+                    folder.forget()
                 folder.put(
                     experiment={"key": one.key, "source": source, **to_json(one)},
                     environment=surroundings(one, folder if self.steps[member] else None),

@@ -169,8 +169,6 @@ def train(
                 folder = RunFolder(Path(out or "") / one.key)
                 stack.enter_context(folder.lock())
                 folders[one.key] = folder
-                if not resume:
-                    folder.forget()
             note_rewritten((one, folders[one.key]) for one in members if resume and one.key in folders)
             for start, cohort in _cohorts(members, folders, resume):
                 data = cohort[0].data
@@ -180,7 +178,7 @@ def train(
                 for group in groups:
                     learner = learner_of(group, images[data], where, lockstep if together else False)
                     source = images[data].source
-                    if (yield from _run(learner, start, folders, every, rest, in_blocks, stop, told, source)):
+                    if (yield from _run(learner, start, folders, every, rest, in_blocks, stop, told, source, resume)):
                         return
 
 
@@ -248,6 +246,7 @@ def _run(
     stop: Callable[[], bool],
     told: Told,
     source: str,
+    resume: bool,
 ) -> Generator[Snapshot, None, bool]:
     """Train one learner to its end; returns whether it was stopped."""
     members = learner.experiments
@@ -259,7 +258,7 @@ def _run(
         learner.restore([one.tensors for one in found])
         trace.restore(found[0].terms, [one.tensors for one in found], step)
     records = Records(members, folders, step)
-    records.begin(source)
+    records.begin(source, afresh=not resume)
     try:
         return (yield from _steps(learner, trace, records, step, every, rest, in_blocks, stop, told, source))
     except BaseException:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from unweave.data.base import Dataset
 from unweave.engine.experiment import Complete
 from unweave.store import RunFolder, StoreError, environment
 
@@ -39,15 +40,16 @@ def surroundings(experiment: Complete, folder: RunFolder | None = None) -> dict[
     """
     now = written(experiment)
     before = _kept(folder) if folder is not None and now else {}
-    code = {name: text if before.get(name, text) == text else f"{before[name]}+{text}" for name, text in now.items()}
+    code = {name: f"{before[name]}+{text}" if _differ(before.get(name), text) else text for name, text in now.items()}
     return environment() | ({"code": code} if code else {})
 
 
 def written(experiment: Complete) -> dict[str, str]:
     """Name -> a short hash of the code of each method, network and data set that is somebody's own; {} for ours.
 
-    The hash is of the whole file, where there is one, without comments, layout and descriptions: a loss may stand in a
-    function beside the class. In a program that is run itself, and in a notebook, it is of the class alone.
+    The hash is of the class and, behind a point, of its whole file: a loss may stand in a function beside the class.
+    Comments, layout and descriptions do not count. In a program that is run itself, and in a notebook, it is of the
+    class alone, in which much else may change.
 
     >>> from unweave.engine import Experiment
     >>> written(Experiment("vae", "triangle").complete())
@@ -64,13 +66,13 @@ def written(experiment: Complete) -> dict[str, str]:
 
 
 def note_rewritten(folders: Iterable[tuple[Complete, RunFolder]]) -> None:
-    """One warning about all trainings that were made, as far as they are, with other code than there is now."""
+    """One warning about those trainings that were made, as far as they are, with other code than there is now."""
     names: dict[str, None] = {}
     where: list[Path] = []
     for one, folder in folders:
         now = written(one)
         before = _kept(folder) if now else {}
-        changed = {name: (folder.path, name, text) for name, text in now.items() if before.get(name, text) != text}
+        changed = {name: (folder.path, name, text) for name, text in now.items() if _differ(before.get(name), text)}
         if changed and not _told.issuperset(changed.values()):
             _told.update(changed.values())
             names |= dict.fromkeys(changed)
@@ -95,35 +97,62 @@ def _kept(folder: RunFolder) -> dict[str, Any]:
     return {}
 
 
+def _differ(before: str | None, now: str) -> bool:
+    """Whether two hashes are of two texts; what one of them does not tell is not compared."""
+    if before is None:
+        return False
+    a, b = before.split("."), now.split(".")
+    return "+" in before or (a != b if len(a) == len(b) else a[0] != b[0])
+
+
 def _parts(experiment: Complete) -> list[Any]:
     """Everything in an experiment that may be of one's own."""
     parts: list[Any] = [experiment.method, experiment.network, experiment.data]
-    while hasattr(parts[-1], "of"):
-        parts.append(parts[-1].of)
+    while isinstance(inner := getattr(parts[-1], "of", None), Dataset):
+        parts.append(inner)
     return [one for one in parts if one is not None]
 
 
 @cache
 def _hash(kind: type) -> str:
-    """Of a class and all that it inherits from, but for the library's; empty where nothing is left."""
-    texts = [_text(one) for one in kind.__mro__ if one.__module__.partition(".")[0] not in OTHERS]
-    return _short(" ".join(texts)) if any(texts) else ""
+    """Of a class and all that it inherits from, but for the library's; empty where nothing is left. Read once: what
+    changes later in the file is not what runs, and code that is loaded anew is another class."""
+    own = [one for one in kind.__mro__ if one.__module__.partition(".")[0] not in OTHERS]
+    classes, files = ["".join(map(read, own)) for read in (_class, _file)]
+    return ".".join(_short(text) for text in (classes, files) if text)
 
 
-def _text(kind: type) -> str:
-    """What a class's file says, or the class; empty where its text cannot be had. Read once: what changes later in the
-    file is not what runs, and code that is loaded anew is another class."""
-    module = sys.modules.get(kind.__module__)
-    file = getattr(module, "__file__", None)
+def _class(kind: type) -> str:
+    """What a class says; of one in a notebook, what its functions say, which is all that Python finds."""
     try:
-        # The processes that a program starts know it under the second name.
-        if file and kind.__module__ not in ("__main__", "__mp_main__"):
-            source = Path(file).read_text(encoding="utf-8")
-        else:
-            source = textwrap.dedent(inspect.getsource(kind))
-        tree = ast.parse(source)
-    except (OSError, TypeError, ValueError, SyntaxError, RecursionError):
+        return _code(textwrap.dedent(inspect.getsource(kind)))
+    except (OSError, TypeError):
+        texts = []
+        for one in vars(kind).values():
+            function = getattr(one, "__func__", getattr(one, "fget", one))
+            with suppress(OSError, TypeError):
+                texts.append(_code(textwrap.dedent(inspect.getsource(function))))
+        return "".join(texts)
+
+
+def _file(kind: type) -> str:
+    """What a class's file says. A program that is run itself has much else in it: its processes know it under two
+    names."""
+    if kind.__module__ in ("__main__", "__mp_main__"):
         return ""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    try:
+        return _code(Path(file).read_text(encoding="utf-8")) if file else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _code(source: str) -> str:
+    """Source without comments, layout and descriptions; as it is where it cannot be read."""
+    try:
+        tree = ast.parse(source)
+    except (ValueError, SyntaxError, RecursionError):
+        return source
     for node in ast.walk(tree):
         if isinstance(node, DESCRIBED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]

@@ -94,8 +94,8 @@ class Training(Job):
     def kind(self) -> str:
         """Method and data."""
         data, parts = self.experiment.data, ""
-        while hasattr(data, "of"):
-            data, parts = data.of, f":{data.name}{parts}"
+        while isinstance(inner := getattr(data, "of", None), Dataset):
+            data, parts = inner, f":{data.name}{parts}"
         return f"{self.experiment.method.name} on {data.name}{parts}"
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import pairwise
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unweave.data.elsewhere import inside
+from unweave.data.elsewhere import innermost, inside
 from unweave.engine import Complete
 from unweave.engine.experiment import preset_for
 from unweave.methods import Method
@@ -195,7 +196,8 @@ def _metric(label: str) -> str:
 def _meaning(kind: type[Metric] | None) -> str:
     """What a metric asks: the first words of its description, without marks of code."""
     words = " ".join((kind.__doc__ or "").partition("\n\n")[0].split()) if kind else ""
-    return words.replace("`", "")
+    # Without a description a dataclass has its fields there.
+    return "" if kind and words.startswith(f"{kind.__name__}(") else words.replace("`", "")
 
 
 def _remark(score: Score) -> str:
@@ -267,7 +269,7 @@ def _notes(run: Run, codes: Codes) -> Iterator[str]:
         yield f"Published settings: {preset.note}. " + (
             f"This run differs: {different}." if different else "All are kept."
         )
-    if e.data.factors is not None and e.data.rows < e.data.factors.count:
+    if e.data.factors is not None and not innermost(e.data).loose and e.data.rows < e.data.factors.count:
         yield (
             f"Only {e.data.rows:,} of {e.data.factors.count:,} combinations of factor levels exist in this data set: "
             "its factors are not independent, so a latent that tells one of them tells something of others too."
@@ -311,8 +313,8 @@ def mailable(story: Story, run: Run, *more: Path) -> Story:
     """The story without the folders of this machine: the data's, those that are named, and where pixels were from."""
     found = run.data.find(run.root)
     paths = [one for one in (*inside(run.data), found, *more) if isinstance(one, Path)]
-    known = {str(path): path.name for path in paths if len(path.parts) > 1}
-    known |= {repr(path)[1:-1]: name for path, name in known.items()}
+    written = {(way, path.name) for path in paths if len(path.parts) > 1 for way in (str(path), path.as_posix())}
+    known = dict(written) | {repr(way)[1:-1]: name for way, name in written}
 
     def told(text: str) -> str:
         for path in sorted(known, key=len, reverse=True):
@@ -323,7 +325,12 @@ def mailable(story: Story, run: Run, *more: Path) -> Story:
     if "Pixels from" in summary:
         # As written down when it was trained: the files may have been elsewhere, or be several.
         summary["Pixels from"] = FOLDERS.sub("", summary["Pixels from"])
-    return replace(story, summary=summary, command=told(story.command), notes=[told(note) for note in story.notes])
+    command = told(story.command)
+    if story.command.startswith("unweave "):
+        # Word by word: quotes for the shell may stand inside a path.
+        words = [told(re.sub(r"(?<!:)//+", "/", word)) for word in shlex.split(story.command)]
+        command = shlex.join(words)
+    return replace(story, summary=summary, command=command, notes=[told(note) for note in story.notes])
 
 
 def _kept(run: Run, name: str) -> dict[str, Any]:

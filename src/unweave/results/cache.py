@@ -138,6 +138,8 @@ def _save(database: Any, file: Path) -> None:
         part.replace(file)
     with suppress(OSError):
         part.unlink(missing_ok=True)
+        for layout in range(1, LAYOUT):
+            file.with_name(f".results-{layout}.parquet").unlink(missing_ok=True)
         for left in file.parent.glob(".results*.part"):
             if time.time() - left.stat().st_mtime > LEFT:
                 left.unlink(missing_ok=True)

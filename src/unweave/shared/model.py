@@ -17,6 +17,7 @@ from unweave import __version__
 from unweave.data import DATASETS, WRAPPERS, Elsewhere
 from unweave.data.base import Dataset
 from unweave.data.elsewhere import portable, stays
+from unweave.data.part import Part
 from unweave.engine import Complete, from_json, to_json
 from unweave.engine.place import check_precision
 from unweave.engine.plain import untagged
@@ -156,16 +157,17 @@ def _check_data(data: Dataset) -> None:
     if stays(data):
         raise UserError(f"its data set {data.name} names files of a machine; allowed: data sets without paths")
     inner: Any = data
-    depth = 0
+    depth, parted = 0, False
     while isinstance(inside := getattr(inner, "of", None), Dataset):
+        parted = parted or isinstance(inner, Part)
         inner, depth = inside, depth + 1
     if isinstance(inner, Elsewhere):
         inner.sound()
         if inner is not data:
             raise UserError("parts of images that are elsewhere; allowed: all of them")
-    elif inner.rows > (PARTED if depth else ROWS):
+    elif inner.rows > (most := PARTED if parted else ROWS):
         # Which images a part has is worked out in memory.
-        raise UserError(f"a data set of {inner.rows:,} images; allowed: {PARTED if depth else ROWS:,}")
+        raise UserError(f"a data set of {inner.rows:,} images; allowed: {most:,}")
     if depth > NESTED:
         raise UserError(f"a part of a part, {depth} times over; allowed: {NESTED}")
 

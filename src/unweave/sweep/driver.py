@@ -11,7 +11,7 @@ from unweave.engine.place import place
 from unweave.engine.written import note_rewritten
 from unweave.job import Job, Result, Training
 from unweave.store import RunFolder
-from unweave.sweep.units import broken, trained, units
+from unweave.sweep.units import Unit, broken, seconds, trained, units
 from unweave.types import UserError
 
 
@@ -137,6 +137,8 @@ class Progress:
     def __init__(self, asked: dict[str, Job], told: Watcher, clock: Callable[[], float] = time.monotonic) -> None:
         self.asked, self.told, self.clock = asked, told, clock
         self.left = {key: job.cost.seconds for key, job in asked.items()}
+        self.spared: set[str] = set()
+        """Jobs that are trained already."""
         self.rest = sum(self.left.values())
         """Estimated seconds of what has no result yet."""
         self.done = self.failed = 0
@@ -151,6 +153,11 @@ class Progress:
         """A job is trained already: measuring it takes next to nothing, and says nothing about the pace."""
         self.rest -= self.left[key]
         self.left[key] = 0.0
+        self.spared.add(key)
+
+    def cost(self, unit: Unit) -> float:
+        """Estimated seconds of what is to be trained of a unit."""
+        return seconds(tuple(job for job in unit if job.key not in self.spared))
 
     def begin(self) -> None:
         """The first worker is ready: the clock for the pace starts here, since starting up says nothing about it."""

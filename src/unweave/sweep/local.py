@@ -18,7 +18,7 @@ from unweave.data.base import Dataset, Images
 from unweave.job import Job, Result
 from unweave.store import Held
 from unweave.sweep.driver import Progress
-from unweave.sweep.units import Unit, broken, seconds, work
+from unweave.sweep.units import Unit, broken, work
 from unweave.sweep.worker import one_thread, seldom, serve, single
 
 TRIES = 3
@@ -35,7 +35,7 @@ def here(units: Sequence[Unit], out: Path, root: Path | None, device: str, progr
     waiting = deque(units)
     while waiting:
         unit = waiting.popleft()
-        cost = seconds(unit)
+        cost = progress.cost(unit)
         progress.begin()
 
         left = {job.key: job for job in unit}
@@ -125,7 +125,7 @@ class Crew:
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             yield from (broken(job, f"cannot be sent to a worker: {error}") for job in unit)
             return
-        one.unit, one.cost, one.left = unit, seconds(unit), {job.key: job for job in unit}
+        one.unit, one.cost, one.left = unit, self.progress.cost(unit), {job.key: job for job in unit}
         self.progress.at(one.number, 0.0, unit[0].title, one.cost)
         connection = next(line for line, member in self.members.items() if member is one)
         try:

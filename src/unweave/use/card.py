@@ -17,7 +17,7 @@ from unweave.types import UserError
 from unweave.use.latents import title
 
 LICENCE = re.compile(r"^[a-z0-9][a-z0-9.+-]{0,63}$")
-MARKS = re.compile(r"[\\`*<>|\[\]]")
+MARKS = re.compile(r"[\\`*~&<>|\[\]]")
 """Signs that mean something in Markdown or HTML."""
 LISTED = 40
 """Most latents that are listed."""
@@ -69,7 +69,7 @@ def card(run: Run, licence: str | None = None, *, name: str = "MODEL") -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that means nothing in Markdown: names may be anybody's.
+    """Text in which Markdown finds no HTML, link, picture, code or column of a table: names may be anybody's.
 
     >>> escaped("<b> a|b").count("\\\\")
     3
