@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unweave.data.base import Dataset, Images, of_words
+from unweave.data.elsewhere import innermost
 from unweave.data.factors import Factors
 from unweave.data.stored import state
 from unweave.types import Draw, UserError
@@ -170,9 +171,7 @@ def all_levels(data: Dataset) -> Levels:
 
 def _labels(data: Dataset) -> tuple[Any, ...]:
     """What the table of labels is known again by, where there is one: somebody may write into it meanwhile."""
-    while isinstance(inner := getattr(data, "of", None), Dataset):
-        data = inner
-    table = data.labels_file
+    table = innermost(data).labels_file
     try:
         return () if table is None else tuple(state(table))
     except OSError:  # whoever reads it says so
