@@ -155,7 +155,7 @@ class Folder(Dataset):
         def make() -> Table:
             return Table(cache.images, None if self.labels is None else self._labelled(listing, cache)[1])
 
-        files = [cache.folder / "images.npy", *([] if self.labels is None else [self._table()])]
+        files = [cache.folder / "images.npy", *([self.labels_file] if self.labels_file else [])]
         left = f", {len(cache.notes)} broken pictures left out" if cache.notes else ""
         source = f"{self.path}, {len(cache.images):,} pictures{left}"
         table = shared(files, (self, "folder"), make)
@@ -201,11 +201,8 @@ class Folder(Dataset):
         inside = self.path / (self.labels or "")
         return inside if inside.is_file() else self.labels
 
-    def _table(self) -> Path:
-        return self.labels_file or Path()
-
     def _labelled(self, listing: Listing, cache: Cache) -> tuple[Factors, NDArray[np.int64]]:
-        return read_labels(self._table(), *_told_apart(listing, cache))
+        return read_labels(self.labels_file or Path(), *_told_apart(listing, cache))
 
 
 def pictures(path: Path) -> Listing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
@@ -162,7 +162,7 @@ def train(
     keep_memory()
     images = {} if images is None else images
     # One after the other few are held at once: every lock is an open file.
-    for members in packs if together else [some for alike in packs for some in batched(alike, HELD)]:
+    for members in packs if together else [some for alike in packs for some in sized(alike, HELD)]:
         with ExitStack() as stack:
             folders = {}
             for one in members if out is not None else []:
@@ -180,12 +180,6 @@ def train(
                     source = images[data].source
                     if (yield from _run(learner, start, folders, every, rest, in_blocks, stop, told, source, resume)):
                         return
-
-
-def batched(members: Sequence[Complete], count: int) -> Iterator[list[Complete]]:
-    """So many at a time."""
-    for start in range(0, len(members), count):
-        yield list(members[start : start + count])
 
 
 def learner_of(
