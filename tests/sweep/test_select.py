@@ -47,6 +47,7 @@ def made_up(values: dict[tuple[str, float], list[float | None]], column: str = "
 RUNS = made_up(
     {("vae", 1.0): [0.1, 0.2, None, 0.15, 0.12], ("beta", 1.0): [0.5, 0.6, 0.55, 0.7], ("beta", 4.0): [0.52, 0.61, 0.3]}
 )
+OF_SPACES = [one._replace(settings={"adam_betas": "0.9,0.999", "lr": 1e-3, "method_betas": "1,40"}) for one in RUNS]
 
 
 def test_bootstrap_by_hand() -> None:
@@ -220,6 +221,7 @@ def test_udr_of_seeds_is_kept_with_the_runs(tmp_path: Path, monkeypatch: pytest.
         (lambda: summaries(RUNS, "mgi"), r"no run has a column 'mgi' — did you mean 'mig'\? \(numbers: seed, step"),
         (lambda: summaries(RUNS, "mig", by=["methud"]), "no run has a column 'methud' — did you mean 'method'"),
         (lambda: summaries(RUNS, "mig", by=["beta"]), "no run has a column 'beta' — did you mean 'method_beta'"),
+        (lambda: summaries(OF_SPACES, "mig", by=["beta"]), "no run has a column 'beta' — did you mean 'method_betas'"),
         (lambda: summaries(RUNS, "sap"), "no run has a score 'sap' yet: unweave score RUN ... --metrics sap gives it"),
     ],
 )

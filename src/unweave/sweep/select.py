@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unweave.job import digest
 from unweave.metrics import METRICS, failure_rate, udr
 from unweave.metrics.failure import FailureRate
-from unweave.names import hint
+from unweave.names import nearest
 from unweave.results import Row, safe
 from unweave.run import load
 from unweave.store import RunFolder, now
@@ -315,8 +315,10 @@ def _unknown(name: str, columns: list[str], flat: Sequence[Mapping[str, Any]]) -
     if name in {safe(one) for one in METRICS}:
         return f"no run has a score {name!r} yet: unweave score RUN ... --metrics {name.replace('_', '-')} gives it one"
     # beta is what is typed for training, and method_beta its column.
-    near = [column for column in columns if column.endswith(f"_{name}")]
-    meant = f" — did you mean {near[0]!r}?" if near else hint(name, columns)
+    typed = {column.removeprefix("method_"): column for column in columns}
+    ends = [column for column in columns if column.endswith(f"_{name}")]
+    near = typed.get(name) or (ends[0] if ends else typed.get(nearest(name, typed) or ""))
+    meant = f" — did you mean {near!r}?" if near else ""
     numbers = [n for n in columns if any(_number(one.get(n)) is not None for one in flat)]
     return f"no run has a column {name!r}{meant} (numbers: {', '.join(numbers[:30])})"
 
