@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from unweave.data import dataset
 from unweave.engine import Experiment
 from unweave.job import HeldOutELBO, Scores, Terms
 from unweave.methods import BetaVAE, DeVAE
@@ -138,6 +139,8 @@ def test_a_file(tmp_path: Path) -> None:
     assert wanted in [job.experiment for job in jobs]
     assert {job.experiment.optimiser.lr for job in jobs} == {1e-4, 1e-3, 1e-2}
     assert parse({"experiment": BASE}).jobs()[0].measures == (Scores(),)
+    held_out = parse({"experiment": BASE, "measure": {"metrics": [], "elbo": {"data": "triangle:test"}}})
+    assert held_out.jobs()[0].measures == (HeldOutELBO(dataset("triangle:test")),)
 
 
 MISTAKES = [
@@ -176,11 +179,13 @@ MISTAKES = [
     ("[measure]\nmetrics = []", "nothing is measured; allowed: metrics"),
     ("[measure]\nat = [400]", r"at = \[400\]; allowed: steps from 0 to 50"),
     ("[measure]\nat = 4", "measure.at = 4; allowed: a list of steps"),
-    ("[measure]\nimages = 3", "count = 3; allowed: a whole number from 10"),
+    ("[measure]\nimages = 3", "measure.images = 3; allowed: a whole number from 10, or 'all'"),
     ("[measure]\nelbo = true", "held-out ELBO: triangle was trained on whole; allowed: training on a part"),
     ("[measure]\nelbo = {images = -5}", "held-out ELBO: images = -5; allowed: a whole number from 1"),
     ("[measure]\nmetrics = [{name = 'mig', bins = 0}]", "MIG: bins = 0; allowed is 2 or more"),
     ("[measure]\nmetrics = [{name = 'dci', train = 1}]", "DCI: train = 1; allowed is 5 or more"),
+    ("[measure]\nelbo = {data = 'triangel:test'}", "unknown data set 'triangel' — did you mean 'triangle'"),
+    ("[measure]\nterms = {data = 'triangle'}", "unknown field of Terms 'data'"),
     ("[measure]\nterms = 3", "measure.terms = 3; allowed: true, false"),
     ("[product]\nmethod__ = [1]", "unknown field 'method__' of an experiment"),
     ("[product]\nsteps__ = [1]", "unknown field 'steps__' of an experiment — did you mean 'steps'"),

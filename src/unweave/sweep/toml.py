@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from unweave.data import dataset
 from unweave.engine.plain import build, finite
 from unweave.job import HeldOutELBO, Measure, Scores, Terms, Training
 from unweave.metrics import METRICS, Metric
@@ -137,7 +138,8 @@ def _measure(table: Mapping[str, Any]) -> tuple[tuple[Measure, ...], tuple[int, 
     for name, kind in (("terms", Terms), ("elbo", HeldOutELBO)):
         wanted = table.get(name, False)
         if isinstance(wanted, Mapping):
-            measures.append(build(kind, wanted))
+            spoken = {field: dataset(one) for field, one in wanted.items() if field == "data"}
+            measures.append(build(kind, {**wanted, **spoken}))
         elif wanted is True:
             measures.append(kind())
         elif wanted is not False:
@@ -148,7 +150,7 @@ def _measure(table: Mapping[str, Any]) -> tuple[tuple[Measure, ...], tuple[int, 
     images = table.get("images", 10_000)
     if images == "all":
         images = None
-    elif isinstance(images, bool) or not isinstance(images, int):
+    elif isinstance(images, bool) or not isinstance(images, int) or images < 10:
         raise UserError(f"measure.images = {images!r}; allowed: a whole number from 10, or 'all'")
     if not measures:
         raise UserError("nothing is measured; allowed: metrics, terms = true or elbo = true")
