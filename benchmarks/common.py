@@ -173,13 +173,11 @@ def keep(path: Path | None, rows: Sequence[dict[str, Any]], command: str) -> Non
     if path is None:
         return
     from unweave.store import environment, machine
+    from unweave.store.files import write_text
 
     about = {"machine": machine(), "commit": environment()["commit"], "command": command}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*rows[0], *about], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, **about} for row in rows)
+    write_text(path, table([{**row, **about} for row in rows]))
 
 
 def kept(path: Path) -> list[dict[str, Any]]:
