@@ -32,7 +32,7 @@ POINTS = 10
 
 
 def experiments(args: argparse.Namespace) -> dict[str, Complete]:
-    """Key -> what to train: seeds outermost, so that a first comparison comes early."""
+    """Key -> what to train."""
     precisions = ["float32", "bf16", *(["tf32"] if args.device == "cuda" else [])]
     found = {}
     for seed in range(args.seeds):
@@ -101,21 +101,25 @@ def main() -> None:
     if any(row.get("key") not in asked for row in rows):
         parser.error(f"{args.out} is of other trainings; allowed: the same settings, or another --out")
     points = tuple(args.steps * point // POINTS for point in range(1, POINTS + 1))
+    done = {row["key"] for row in rows}
     jobs = [
         Training.of(one, measures=(Scores(("mig", "reconstruction")), Terms()), at=points, count=5000)
         for key, one in asked.items()
-        if key not in {row["key"] for row in rows}
+        if key not in done
     ]
     of_job = {job.key: job.experiment for job in jobs}
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    for result in perform(jobs, args.runs, workers=args.workers, device=args.device):
-        if result.failed:
-            print(f"{of_job[result.key].key}: {result.failed}", flush=True)
-            continue
-        rows += rows_of(of_job[result.key], result, command)
-        rows.sort(key=lambda row: (float(row["beta"]), int(row["seed"]), str(row["precision"]), int(row["step"])))
-        write_text(args.out, table(rows))
-        print(f"{len({row['key'] for row in rows})} of {len(asked)} models", flush=True)
+    # One seed after the other, since within a sweep the longest trainings come first: all of float32.
+    for seed in range(args.seeds):
+        some = [job for job in jobs if job.experiment.seed == seed]
+        for result in perform(some, args.runs, workers=args.workers, device=args.device):
+            if result.failed:
+                print(f"{of_job[result.key].key}: {result.failed}", flush=True)
+                continue
+            rows += rows_of(of_job[result.key], result, command)
+            rows.sort(key=lambda row: (float(row["beta"]), int(row["seed"]), str(row["precision"]), int(row["step"])))
+            write_text(args.out, table(rows))
+            print(f"{len({row['key'] for row in rows})} of {len(asked)} models", flush=True)
     for beta in args.betas:
         print(told(rows, beta, args.steps))
 
