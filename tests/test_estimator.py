@@ -263,6 +263,8 @@ def test_a_training_goes_on_in_a_folder(images: NDArray[np.uint8], tmp_path: Pat
         ({}, np.zeros((1, 8, 8)), "1 sample"),
         ({}, np.zeros((9, 8, 8)), "all 9 images are the same"),
         ({}, "no/such/folder", "no such folder"),
+        ({"image_shape": 64}, np.random.default_rng(0).random((5, 64)), "image_shape = 64; allowed: "),
+        ({}, np.random.default_rng(0).random((5, 1, 2, 2, 2)), "images with 5 axes; allowed: "),
         ({"image_shape": (3, 3)}, np.random.default_rng(0).random((5, 8)), "whose product they are"),
         ({"image_shape": (3, 4, 4)}, np.random.default_rng(0).random((5, 48)), "channels come last and are 1 or 3"),
         ({"pixel_range": 3}, np.random.default_rng(0).random((5, 8)), "two numbers, or 'data'"),

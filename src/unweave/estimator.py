@@ -287,6 +287,8 @@ class Unweaver:
         first = isinstance(images, Tensor)
         given = as_array(images) if isinstance(images, Tensor) else images
         axes = getattr(given, "ndim", None) or np.asarray(given).ndim
+        if axes > 4:
+            raise UserError(f"images with {axes} axes; allowed: (N, H · W · C), (N, H, W) or (N, H, W, C)")
         if axes in (3, 4):
             array = check_array(given, allow_nd=True, dtype="numeric", ensure_2d=False, ensure_min_samples=1 + fitting)
             axis = channel_axis(array.shape, first)
@@ -297,6 +299,8 @@ class Unweaver:
             return torch.from_numpy(array) if first else array, layout
         array = validate_data(self, given, reset=fitting, dtype="numeric", ensure_min_samples=1 + fitting)
         shape = self.image_shape or (1, array.shape[1])
+        if not isinstance(shape, tuple | list) or not all(isinstance(one, Integral) for one in shape):
+            raise UserError(f"image_shape = {self.image_shape!r}; allowed: (H, W) or (H, W, C)")
         if len(shape) not in (2, 3) or math.prod(shape) != array.shape[1]:
             raise UserError(
                 f"image_shape = {self.image_shape!r} for rows of {array.shape[1]:,} numbers; allowed: (H, W) or "

@@ -181,7 +181,13 @@ class Codes(NamedTuple):
             raise UserError(
                 f"Codes.of: mean has shape {tuple(z.shape)}; allowed is (images, latents), neither of them 0"
             )
-        z = z.to(torch.float64 if z.dtype == torch.float64 else torch.float32)
+        if z.dtype in (torch.float16, torch.bfloat16):
+            # What differs by the rounding of the numbers it came as is constant; float32 would not show it any more.
+            still = z.amax(0).float() - z.amin(0).float() <= 4 * torch.finfo(z.dtype).eps * z.abs().amax(0).float()
+            z = torch.where(still, z[:1], z)
+        whole = z.dtype in (torch.int32, torch.int64)
+        wide = z.dtype == torch.float64 or (whole and bool((z.abs() > 2**24).any()))  # beyond what float32 tells apart
+        z = z.to(torch.float64 if wide else torch.float32)
         v = None if logvar is None else _tensor(logvar, "logvar").to(z.dtype)
         if v is not None and v.shape != z.shape:
             raise UserError(f"Codes.of: logvar has shape {tuple(v.shape)}; allowed is that of mean, {tuple(z.shape)}")
@@ -203,6 +209,8 @@ class Codes(NamedTuple):
         names = tuple(f"factor {k}" for k in range(y.shape[1])) if names is None else tuple(names)
         if len(names) != y.shape[1]:
             raise UserError(f"Codes.of: {len(names)} names for {y.shape[1]} factors")
+        if len(set(names)) < len(names):
+            raise UserError(f"Codes.of: names {names}; allowed: each once")
         return cls(z, v, y, sizes, names, blocks)
 
     def without_closed(self, nats: float = 0.01) -> Codes:

@@ -86,3 +86,20 @@ def test_what_is_refused() -> None:
         critic_information(a, b, PAIR, steps=0)
     with pytest.raises(UserError, match="NaN"):
         critic_information(a * math.nan, b, PAIR)
+    with pytest.raises(UserError, match="hidden = 0"):
+        critic_information(a, b, PAIR, hidden=0)
+    with pytest.raises(UserError, match=r"shapes \(100, 1\) and \(100, 1, 1\)"):
+        critic_information(a[..., 0], b)
+    with pytest.raises(UserError, match="0 pairs of 1 and 1 parts"):
+        critic_information(a, a)
+    with pytest.raises(UserError, match="1 pairs of 1 and 1 parts; allowed: one pair or more, of parts that are there"):
+        critic_information(a, b, (torch.tensor([0]), torch.tensor([1])))
+
+
+def test_pairs_that_are_not_named_are_all() -> None:
+    random = torch.Generator().manual_seed(0)
+    a, b = torch.randn(60, 3, 1, generator=random), torch.randn(60, 2, 1, generator=random)
+    every = torch.cartesian_prod(torch.arange(3), torch.arange(2))
+    found = critic_information(a, b, steps=2, hidden=4)
+    assert found.tolist() == critic_information(a, b, (every[:, 0], every[:, 1]), steps=2, hidden=4).tolist()
+    assert len(critic_information(a, a, steps=2, hidden=4)) == 3

@@ -40,9 +40,12 @@ def test_export_writes_one_page(call: Call, runs: Path) -> None:
             ["export", "last", "--html", "--out", "page.html"],
             "folder of runs here; allowed for the file: --to page.html",
         ),
-        (["export", "last", "--html", "--images", "some"], "unknown number of images"),
+        (["export", "last", "--html", "--images", "some"], "images = some; allowed: a whole number from 10, or all"),
         (["export", "last", "--html", "--seed", "-1"], "seed = -1"),
         (["export", "--html"], "no run named"),
+        (["export", "last", "--model", "m", "--to", "a.html"], "--to goes with --html, which is not asked for"),
+        (["export", "last", "--html", "--licence", "mit"], "--licence goes with --model FOLDER"),
+        (["export", "last", "--html", "--space", "1"], "--space goes with --onnx FOLDER"),
         (["explore"], "no run named; allowed: a run's folder, the first letters of its key, last, or --demo"),
         (["explore", "nothing"], "no run 'nothing'"),
         (["explore", "last", "--port", "70000"], "port = 70000"),
@@ -66,7 +69,8 @@ def test_explore_serves_runs_and_the_demo(runs: Path, tmp_path: Path) -> None:
 
 def test_explore_answers_until_it_is_told_to_stop(tmp_path: Path) -> None:
     words = [sys.executable, "-W", "error", "-m", "unweave", "explore", "--demo", "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONUNBUFFERED", None)  # a pipe gets the address all the same
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
         assert process.stdout is not None
         lines = []

@@ -103,6 +103,7 @@ def test_a_refusal_leaves_nothing(call: Call) -> None:
     assert call("fit", "few", "--out", "a/b/c").code == 2 and not Path("a").exists()
     Path("few-unweave").mkdir()
     assert call("fit", "few").code == 2 and Path("few-unweave").is_dir()
+    assert call("fit", "few", "--out", "few").code == 2 and [one.name for one in place.iterdir()] == ["0.png"]
 
 
 def test_codes_may_go_into_the_folder_that_is_made(call: Call, photos: Path) -> None:

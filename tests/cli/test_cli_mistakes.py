@@ -84,7 +84,7 @@ OTHERS = {
     "score an unknown run": ("score zzz", "no run 'zzz'"),
     "score an unknown metric": ("score last --metrics mgi", "'mig'"),
     "score too few images": ("score last --images 3", "images = 3"),
-    "score a word of images": ("score last --images al", "'all'"),
+    "score a word of images": ("score last --images al", "images = al; allowed: a whole number from 10, or all"),
     "score a space": ("score last --space 1", "latent space 1"),
     "score on no device": ("score last --device cpus", "allowed: cpu"),
     "score with an unknown option": ("score last --metric mig", "--metrics"),

@@ -99,6 +99,26 @@ def test_workers_of_a_sweep_know_it(call: Call, own: Path) -> None:
     assert all(row["sap"] is not None for row in rows)
 
 
+@pytest.mark.parametrize(
+    "old, new, told",
+    [
+        ("share: float = 0.5", "lr: float = 0.5", "Halved.lr is called like an option that every method takes"),
+        ("share: float = 0.5", "share: float", "Halved.share has no default"),
+    ],
+)
+def test_fields_that_cannot_be_options(call: Call, own: Path, old: str, new: str, told: str) -> None:
+    own.write_text(CODE.replace(old, new), encoding="utf-8")
+    assert told in call("train", "halved-vae", "--data", "triangle", "--steps", "2", *TINY).line
+
+
+def test_a_method_without_a_summary_has_a_page_all_the_same(call: Call, own: Path) -> None:
+    own.write_text(CODE.replace('    summary: ClassVar[str] = "half the KL"\n', ""), encoding="utf-8")
+    assert call("list", "methods").code == 0
+    assert call("train", "halved-vae", "--data", "triangle", "--steps", "2", *TINY).code == 0
+    assert call("report", "last", "--out", "page.html", "--images", "100").code == 0
+    assert call("export", "last", "--model", "shared").code == 0
+
+
 def test_a_name_that_is_taken_is_refused(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
     Path("own_twin.py").write_text(CODE.replace("halved-vae", "beta-vae"), encoding="utf-8")

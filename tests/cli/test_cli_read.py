@@ -257,6 +257,7 @@ def test_cite_gives_each_entry_once(call: Call) -> None:
     assert done.out.count("@article{locatello2019challenging") == 1
     for key in ("wu2023devae", "eastwood2018framework", "chen2018isolating", "wu2022deft"):
         assert key in done.out
+    assert "duan" in call("cite", "udr").out and "wu" in call("cite", "failure-rate").out
     keys = [one["key"] for one in json.loads(call("cite", "devae", "--json").out)["references"]]
     assert keys == ["wu2023devae"]
 

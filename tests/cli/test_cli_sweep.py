@@ -121,6 +121,10 @@ def test_select_says_what_it_passed_over(call: Call, grid: str) -> None:
         (["sweep", "grid.toml", "--workers", "-3"], "workers = -3; allowed: a whole number from 0"),
         (["sweep", "grid.toml", "--on", "slurm"], "on = 'slurm'; allowed: ray"),
         (["sweep", "grid.toml", "--device", "tpu"], "device = 'tpu'"),
+        (["sweep", "grid.toml", "--dry", "--workers", "-3"], "workers = -3; allowed: a whole number from 0"),
+        (["sweep", "grid.toml", "--dry", "--on", "slurm"], "on = 'slurm'; allowed: ray"),
+        (["study", "devae-table1", "--dry", "--device", "tpu"], "device = 'tpu'"),
+        (["study", "devae-table1", "--dry", "--workers", "-1"], "workers = -1"),
         (["select", "--out", "nowhere"], "there is no folder nowhere"),
         (["select", "mig", "--confidence", "95"], "confidence = 95.0; allowed: above 0 and below 1"),
         (["select", "mig", "--out", "."], ". holds no runs"),
@@ -153,6 +157,15 @@ def test_what_cannot_be_measured_is_said_before_anything_is_trained(call: Call, 
     assert "triangle was trained on whole; allowed: training on a part, such as triangle:train" in done.line
 
 
+def test_a_studys_notes_that_are_no_text_are_said_before_it_begins(call: Call, tmp_path: Path) -> None:
+    notes = tmp_path / "runs" / "studies" / "deft-fig8-smoke.md"
+    notes.parent.mkdir(parents=True)
+    notes.write_bytes(b"caf\xe9")
+    done = call("study", "deft-fig8", "--workers", "0")
+    assert done.code == 2 and "deft-fig8-smoke.md: damaged" in done.line and "Markdown in UTF-8" in done.line
+    assert list(notes.parent.iterdir()) == [notes]
+
+
 def test_a_study_says_how_many_workers_it_has(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "processors", lambda: 3)
     for words, workers in ((), 3), (("--workers", "0"), 1), (("--workers", "5"), 5):
@@ -164,7 +177,7 @@ def test_failures_are_named_and_counted(call: Call, tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(text)
     done = call("sweep", "grid.toml", "--workers", "0")
     assert done.code == 1
-    assert done.out.count("failed  infogan on triangle:split, seed") == 3 and "0 of 3 done, 3 failed" in done.out
+    assert done.out.count("\n  failed  infogan on triangle:split, seed") == 3 and "0 of 3 done, 3 failed" in done.out
     assert "held-out ELBO: the codes of infogan have no widths, so no KL" in done.out
 
 

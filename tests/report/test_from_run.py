@@ -15,8 +15,9 @@ from PIL import Image
 import unweave
 from unweave.cli import train
 from unweave.cli.train import _experiments
-from unweave.data import dataset
+from unweave.data import DATASETS, dataset
 from unweave.engine import Experiment
+from unweave.methods import METHODS
 from unweave.metrics import nmi
 from unweave.report import tell
 from unweave.report.from_run import limits_of, middle, stages
@@ -134,6 +135,13 @@ EXPERIMENTS = {
     "data set": Experiment("vae", unweave.Triangle(angle_noise=2.0)),
     "adam": Experiment("vae", "triangle", optimiser=unweave.Adam(eps=1e-4, clip=1.0)),
     "activation": Experiment("vae", "triangle", network=unweave.MLP((8,), "tanh")),
+    "a switch that is published": Experiment(unweave.GuidedVAE(transformer=True), "dsprites"),
+}
+EXPERIMENTS |= {
+    f"{name} on {data}": Experiment(name, data)
+    for name, kind in METHODS.items()
+    for data in kind.presets
+    if data in DATASETS
 }
 
 

@@ -178,8 +178,8 @@ def test_rank_correlations_by_hand() -> None:
     pairs = [(chance.random(), chance.random()) for _ in range(9)]
     runs = made_up({("a", 1.0): [a for a, _ in pairs]})
     runs = [one._replace(parts={"b": b, "flat": 1.0}) for one, (_, b) in zip(runs, pairs, strict=True)]
-    runs[0] = runs[0]._replace(parts={"b": None, "flat": 1.0})
-    matrix = correlations(runs, ["mig", "b", "flat", "missing"])
+    runs[0] = runs[0]._replace(parts={"b": None, "flat": 1.0, "rare": 2.0})
+    matrix = correlations(runs, ["mig", "b", "flat", "rare"])
     a, b = zip(*pairs[1:], strict=True)
     apart = [sorted(a).index(x) - sorted(b).index(y) for x, y in zip(a, b, strict=True)]
     wanted = 1 - 6 * sum(d * d for d in apart) / (8 * (64 - 1))
@@ -222,6 +222,9 @@ def test_udr_of_seeds_is_kept_with_the_runs(tmp_path: Path, monkeypatch: pytest.
         (lambda: summaries(RUNS, "mig", by=["methud"]), "no run has a column 'methud' — did you mean 'method'"),
         (lambda: summaries(RUNS, "mig", by=["beta"]), "no run has a column 'beta' — did you mean 'method_beta'"),
         (lambda: summaries(OF_SPACES, "mig", by=["beta"]), "no run has a column 'beta' — did you mean 'method_betas'"),
+        (lambda: summaries(RUNS, "method"), r"no run has a number in column 'method' \(numbers: seed, step"),
+        (lambda: correlations(RUNS, ["mig", "foo"]), "no run has a column 'foo'"),
+        (lambda: correlations(RUNS, ["mig", "method"]), "no run has a number in column 'method'"),
         (lambda: summaries(RUNS, "sap"), "no run has a score 'sap' yet: unweave score RUN ... --metrics sap gives it"),
     ],
 )

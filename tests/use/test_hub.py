@@ -87,6 +87,17 @@ def test_a_shared_folder_is_sent_as_it_is(hub: Hub, run: Run, tmp_path: Path) ->
     assert "me/other" not in hub.repositories
 
 
+def test_a_shared_model_is_sent_with_the_licence_that_is_named(hub: Hub, run: Run, tmp_path: Path) -> None:
+    folder = save(run, tmp_path / "model").path
+    with pytest.raises(UserError, match="licence 'My Own'; allowed: an identifier"):
+        push(folder, "me/tilt", licence="My Own")
+    assert "me/tilt" not in hub.repositories
+    push(folder, "me/tilt", licence="apache-2.0")
+    found = hub.files("me/tilt", "main")
+    assert found is not None and found[1][CARD].splitlines()[1:3] == [b"library_name: unweave", b"license: apache-2.0"]
+    assert b"license" not in (folder / CARD).read_bytes()
+
+
 def test_other_files_of_a_repository_are_never_fetched(hub: Hub, run: Run, tmp_path: Path) -> None:
     push(run, "me/tilt")
     hub.commit("me/tilt", {"pytorch_model.bin": b"\x80\x04", "setup.py": b"import os", "a/config.json": b"{}"})

@@ -190,7 +190,8 @@ class AnnealingTest:
     ) -> Iterator[tuple[int, float, float | None]]:
         """(step, nats, error) of every measurement, as the training goes on; the error where the test is full."""
         images: Images | None = None
-        for snapshot in train(experiment, every=max(1, self.steps // self.measurements), root=root, device=device):
+        steps = [self.steps * k // self.measurements for k in range(1, self.measurements + 1)]
+        for snapshot in train(experiment, every=steps, root=root, device=device):
             failure, model = snapshot.failures[0], snapshot.models[0]
             if failure is not None:
                 raise UserError(

@@ -44,9 +44,9 @@ class Event(NamedTuple):
     peak: int
     """The step of the largest NMI(c, 1) before."""
     seen: int
-    """The first step at which it had fallen by more than δ."""
+    """The first step at which it had fallen by more than δ and NMI(c, 2), or I(x; z), had grown."""
     lowest: int
-    """The step at which it lay lowest."""
+    """The step, from then on, at which it lay lowest."""
     drop: float
     """By how much it fell from peak to lowest."""
     second: float

@@ -59,7 +59,7 @@ def critic_information(
 
     Args:
         left, right: (N, I, ·) and (N, J, ·) features; row n of both belongs to image n, and rows are in no order.
-        pairs: (P,) indices into I and into J; all i < j of one representation when None.
+        pairs: (P,) indices into I and into J; when None all i < j where ``right`` is ``left`` itself, else all I · J.
         steps, batch, lr: of Adam on the critic.
         hidden, layers: width and number of its hidden layers.
         own: a critic for each pair, else one for all.
@@ -69,20 +69,34 @@ def critic_information(
         (P,).
 
     Raises:
-        UserError: fewer than 40 rows, not as many of both, no steps, batches of one, or numbers that are not finite.
+        UserError: fewer than 40 rows, not as many of both, other shapes, no pairs or pairs of parts that are not there,
+            no steps, batches of one, no hidden layers, or numbers that are not finite.
 
     >>> z = torch.randn(2000, 1, 1, generator=torch.Generator().manual_seed(0))
     >>> pair = (torch.tensor([0]), torch.tensor([0]))
     >>> bool(critic_information(z, z + 0.1, pair, steps=50, hidden=32)[0] > 0.5)
     True
     """
+    if left.ndim != 3 or right.ndim != 3:
+        raise UserError(
+            f"critic_information: features of shapes {tuple(left.shape)} and {tuple(right.shape)}; allowed: (images, "
+            "parts, numbers) of both"
+        )
     if len(left) != len(right) or len(left) < 40:
         raise UserError(f"critic_information: {len(left)} and {len(right)} rows; allowed: as many of both, 40 or more")
     if steps < 1 or batch < 2:
         raise UserError(f"critic_information: steps = {steps}, batch = {batch}; allowed: 1 or more, and 2 or more")
     if not (torch.isfinite(left).all() and torch.isfinite(right).all()):
         raise UserError("critic_information: features with NaN or Inf; allowed: finite numbers")
-    i, j = unordered(left.shape[1]) if pairs is None else pairs
+    if hidden < 1 or layers < 1:
+        raise UserError(f"critic_information: hidden = {hidden}, layers = {layers}; allowed: 1 or more of both")
+    i, j = _pairs(left, right) if pairs is None else pairs
+    parts = left.shape[1], right.shape[1]
+    if not len(i) or len(i) != len(j) or min(i.min(), j.min()) < 0 or i.max() >= parts[0] or j.max() >= parts[1]:
+        raise UserError(
+            f"critic_information: {len(i)} pairs of {parts[0]} and {parts[1]} parts; "
+            "allowed: one pair or more, of parts that are there"
+        )
     left, right = standardised(left), standardised(right)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -102,6 +116,14 @@ def critic_information(
         (-mi.donsker_varadhan(scores[0], scores[1:], average).mean()).backward()
         adam.step()
     return _measured(critic, left[learning:], right[learning:], i, j)
+
+
+def _pairs(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """All pairs of two representations, or of the parts of one."""
+    if left is right:
+        return unordered(left.shape[1], left.device)
+    every = torch.cartesian_prod(torch.arange(left.shape[1]), torch.arange(right.shape[1])).to(left.device)
+    return every[:, 0], every[:, 1]
 
 
 def refreshed_information(

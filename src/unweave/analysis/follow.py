@@ -124,8 +124,7 @@ def _steps(at: int | Sequence[int], end: int) -> list[int]:
     if isinstance(at, int):
         if not 1 <= at <= end:
             raise UserError(f"follow: at = {at}; allowed: 1 to {end:,} points, or a list of steps")
-        stride = end // at
-        return sorted({*range(stride, stride * at, stride), end})
+        return [end * k // at for k in range(1, at + 1)]
     steps = sorted({int(step) for step in at})
     if not steps or steps[0] < 0 or steps[-1] > end:
         raise UserError(f"follow: steps {list(at)[:8]}; allowed: one or more from 0 to {end:,}")

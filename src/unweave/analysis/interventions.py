@@ -19,7 +19,7 @@ class Response(NamedTuple):
     parent: str
     """Name of that factor."""
     robustness: float
-    """R of latent and parent, in [0, 1]."""
+    """R of latent and parent, at most 1; below 0 only where an outlier makes a level wider than the whole."""
     levels: Ints
     """(L,) the parent's levels that occur."""
     mean: Floats

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unweave.analysis.density import AggregatePosterior, Latents
 from unweave.analysis.total_correlation import checked
+from unweave.metrics.information import units
 from unweave.types import Codes, Gaussian, UserError
 
 SLACK = 1e-9
@@ -95,7 +96,7 @@ def kl_decompose(
 
     Args:
         codes: of all images that q(z) should speak of, with log-variances.
-        groups: a partition of the latents; the codes' ``blocks`` when None, else each its own.
+        groups: a partition of the latents; when None the codes' ``blocks``, and each latent in none its own.
         samples: draws from q(z), 2 or more.
         seed: which draws.
 
@@ -110,7 +111,7 @@ def kl_decompose(
     if samples < 2:
         raise UserError(f"kl_decompose: samples = {samples}; allowed: at least 2, for there to be an error")
     whole = tuple(range(posterior.latents))
-    blocks = checked(groups if groups is not None else codes.blocks or None, posterior.latents)
+    blocks = checked(groups if groups is not None else units(codes.blocks, posterior.latents), posterior.latents)
     if sorted(j for unit in blocks for j in unit) != list(whole):
         raise UserError(f"kl_decompose: groups {blocks} are no partition of {posterior.latents} latents")
     singles: list[Latents] = [(j,) for j in whole]

@@ -54,7 +54,7 @@ class Console:
         """The one JSON document; nothing without ``--json``."""
         self.clear()
         if self.json:
-            print(json.dumps(finite(values), indent=1, ensure_ascii=False))
+            print(json.dumps(finite(values), indent=1, ensure_ascii=False), flush=True)
 
     def progress(self, line: Callable[[], str]) -> None:
         """Bring the line of progress up to date, if it is time to; ``line`` is asked only then."""

@@ -64,6 +64,13 @@ def run(argv: Sequence[str]) -> int:
     console = Console(options.json)
     if not options.html and options.model is None and options.onnx is None:
         raise UserError("export to what? allowed: --html, --model FOLDER or --onnx FOLDER")
+    for name, given, asked, verb in (
+        ("to", options.to is not None, options.html, "html"),
+        ("licence", options.licence is not None, options.model is not None, "model FOLDER"),
+        ("space", options.space != 0, options.onnx is not None, "onnx FOLDER"),
+    ):
+        if given and not asked:
+            raise UserError(f"--{name} goes with --{verb}, which is not asked for")
     runs_folder(options.out, "page.html")
     images(options.images)
     if options.seed < 0:

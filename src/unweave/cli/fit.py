@@ -21,7 +21,7 @@ from unweave.cli.runs import writable
 from unweave.cli.sweep import going_on, line
 from unweave.data import Folder
 from unweave.own import Asked, Chosen, Fitting, begin, check, looked_at
-from unweave.own.fitting import short
+from unweave.own.fitting import PLAN, short
 from unweave.report.latents import nats
 from unweave.report.settings import adam, architecture, words
 from unweave.store import RunFolder, StoreError
@@ -122,12 +122,14 @@ def run(argv: Sequence[str]) -> int:
 def _swept(out: Path) -> Iterator[None]:
     """A folder in which nothing was written before something was refused does not stay."""
     made = [one for one in (out, *out.parents) if not one.exists()]
+    locks = [out / name for name in (".lock", ".holder.json") if not (out / name).exists()]
     try:
         yield
     except UserError:
-        if made:
+        if not (out / f"{PLAN}.json").exists():
             with suppress(OSError):
-                (out / ".lock").unlink(missing_ok=True)
+                for one in locks:
+                    one.unlink(missing_ok=True)
                 for one in made:
                     one.rmdir()
         raise

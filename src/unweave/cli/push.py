@@ -68,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
     except StoreError as error:
         raise Failed(str(error)) from None
     if CARD not in done.files:
-        console.say(f"  its {CARD} there is left as it is")
+        console.say(f"  its {CARD} there is left as it is{', without this licence' if options.licence else ''}")
     console.say(f"sent {', '.join(done.files)}: {done.address}, commit {done.commit}")
     console.say(f"next: unweave pull {options.name} --revision {done.commit}")
     console.result({"name": options.name, "address": done.address, "commit": done.commit, "files": list(done.files)})

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from unweave.names import hint, known
+from unweave.names import hint
 from unweave.results import folders
 from unweave.shared import is_shared
 from unweave.types import UserError
@@ -53,10 +53,9 @@ def find_all(given: Sequence[str], out: Path, option: str = "--runs") -> list[Pa
 
 def images(given: str) -> int | None:
     """How many images ``--images`` asks for; None for ``all``."""
-    if not given.isdecimal():
-        known(given, ["all"], "number of images")
+    if given == "all":
         return None
-    if int(given) < 10:
+    if not given.isdecimal() or int(given) < 10:
         raise UserError(f"images = {given}; allowed: a whole number from 10, or all")
     return int(given)
 

@@ -18,11 +18,13 @@ from unweave.cli.options import parse
 from unweave.names import known
 from unweave.report.study import Told, links, rounded, study_page
 from unweave.report.text import table as text_table
-from unweave.store import write_text
+from unweave.store import StoreError, write_text
+from unweave.store.files import read_text
 from unweave.studies import SCALES, STUDIES, Study, Table
 from unweave.studies.base import Entry, Row
 from unweave.studies.kept import kept, read, table_csv
 from unweave.sweep import Standing, perform
+from unweave.sweep.driver import check_place
 from unweave.sweep.local import processors
 from unweave.types import UserError
 
@@ -68,6 +70,7 @@ def run(argv: Sequence[str]) -> int:
         raise UserError(f"no study named; allowed: {', '.join(STUDIES)}")
     kind = STUDIES[known(options.name, STUDIES, "study")]
     known(options.scale, SCALES, "scale")
+    check_place(options.on, options.workers, options.device)
     study = _whole(kind, options) if options.full else kind(root=options.data_root)
     target = options.results or options.out / "studies"
     if target.exists() and not (target.is_dir() and os.access(target, os.W_OK)):
@@ -122,6 +125,7 @@ def run(argv: Sequence[str]) -> int:
         console.progress(lambda: f"{standing.done} of {standing.total} jobs{left}  {at}")
 
     command, files = shlex.join(["unweave", "study", *argv]), Files.of(target, study, options.scale)
+    _reading(files)
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -192,11 +196,19 @@ def _write(
     study: Study, options: Options, entries: Sequence[Entry], results: Sequence[Row], command: str, files: Files
 ) -> None:
     """The CSV and the page of these results."""
-    reading = files.notes.read_text(encoding="utf-8") if files.notes.is_file() else ""
+    reading = _reading(files)
     homes = {job.key: job.home for _, job in entries}
     found = links(results, homes, options.out.resolve(), files.page.resolve())
     write_text(files.sheet, table_csv(study, options.scale, results, entries, command))
     write_text(files.page, study_page(Told(study, options.scale, results, len(homes), command, reading, found)))
+
+
+def _reading(files: Files) -> str:
+    """What a person has said of it; nothing where there is no such file. Raises UserError where it is no text."""
+    try:
+        return read_text(files.notes) if files.notes.is_file() else ""
+    except StoreError as error:
+        raise UserError(f"{error}; allowed: Markdown in UTF-8") from None
 
 
 def _rows(sheet: Path) -> int:

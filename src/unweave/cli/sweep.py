@@ -18,6 +18,7 @@ from unweave.job import Job, Result, Training
 from unweave.report.text import table
 from unweave.results import logger
 from unweave.sweep import Plan, Standing, perform, plan, read
+from unweave.sweep.driver import check_place
 from unweave.types import UserError
 
 SHOWN = 10
@@ -83,6 +84,7 @@ def carry_out(
         again: the command that goes on after an interruption.
         log: called with the folder of every job that has trained and not failed.
     """
+    check_place(options.on, options.workers, options.device)
     with console.busy("planning"):
         found = plan(jobs, options.out, device="cpu" if options.on else options.device, workers=options.workers)
     console.say(told(found, options.out, options.on))

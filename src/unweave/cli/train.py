@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, make_dataclass, replace
+from dataclasses import MISSING, dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from unweave.engine.place import place
 from unweave.engine.plan import size
 from unweave.engine.written import note_rewritten
 from unweave.methods import METHODS, Method
+from unweave.methods.base import TYPED
 from unweave.names import known
 from unweave.networks import MLP, Body, Conv
 from unweave.networks.conv import LAYOUTS
@@ -147,6 +148,7 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
     if data is None and not any(word in HELP for word in rest):
         raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}, or {OWN}")
     kind = METHODS[name]
+    _typeable(kind)
     images = dataset(data) if data else None
     preset = preset_for(kind, images or "")
     defaults = Options(
@@ -161,6 +163,18 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
     both = [("method", kind, field(default=kind(**preset.fields))), ("training", Options, field(default=defaults))]
     found: Any = parse(make_dataclass("Train", both), rest, f"train {name}")
     return found.method, found.training
+
+
+def _typeable(kind: type[Method]) -> None:
+    """Raises UserError for a method of one's own whose fields cannot be options."""
+    for one in fields(kind):
+        if one.name in TYPED:
+            raise UserError(
+                f"{kind.__name__}.{one.name} is called like an option that every method takes; allowed: another name, "
+                f"none of {', '.join(sorted(TYPED))}"
+            )
+        if one.default is MISSING and one.default_factory is MISSING:
+            raise UserError(f"{kind.__name__}.{one.name} has no default; allowed: fields that have one")
 
 
 def _experiments(method: Method, options: Options, data: Dataset) -> Iterator[Complete]:
@@ -248,12 +262,14 @@ def _cut_short(one: Complete) -> Iterator[str]:
         as_published = length == getattr(published, name) and one.steps >= preset.steps
         if span >= one.steps and not as_published:
             whole = "" if span == length else f" takes {span:,} steps to its last stage, which"
-            line = f"{name} {length:,}{whole} is not shorter than the training; --{name.replace('_', '-')}"
+            line = f"{name} {length:,}{whole} is not shorter than the training"
+            option = f"--{name.replace('_', '-')}"
             if length == getattr(published, name):
                 fitting = max(1, round(length * one.steps / preset.steps))
-                yield f"{line} {fitting} keeps the proportion to the published {preset.steps:,} steps"
+                yield f"{line}; {option} {fitting} keeps the proportion to the published {preset.steps:,} steps"
             else:
-                yield f"{line} {max(1, length * (one.steps - 1) // span)} fits"
+                fitting = length * (one.steps - 1) // span
+                yield f"{line}; {f'{option} {fitting} fits' if fitting else f'more than {span:,} steps do'}"
 
 
 def _unheard(one: Complete, network: str | None) -> Iterator[str]:

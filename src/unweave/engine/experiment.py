@@ -129,6 +129,8 @@ class Complete:
 
     def check(self) -> None:
         """Raises UserError for anything that cannot be trained."""
+        if not getattr(self.method, "name", ""):
+            raise UserError(f"{type(self.method).__name__} has no name; allowed: a class attribute, as name = 'my-vae'")
         for name in ("latents", "steps", "batch"):
             value = getattr(self, name)
             if value < 1:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from unweave.data import DATASETS, WRAPPERS
 from unweave.data.base import Dataset
 from unweave.names import brief, known
+from unweave.names import hint as meant
 from unweave.networks import Body
 from unweave.types import UserError
 
@@ -123,7 +124,10 @@ def typed(hint: Any, value: Any, where: str) -> Any:
             if not issubclass(hint, Dataset):
                 return build(hint, value)
             return untagged(value, {**DATASETS, **WRAPPERS}, "data set")
-    raise UserError(f"{where} = {brief(value)}; allowed: {WORDS.get(hint, getattr(hint, '__name__', hint))}")
+    words = inner if origin is Literal else ()
+    allowed = ", ".join(map(repr, words)) or WORDS.get(hint, getattr(hint, "__name__", hint))
+    near = meant(value, [word for word in words if isinstance(word, str)]) if isinstance(value, str) else ""
+    raise UserError(f"{where} = {brief(value)}{near}; allowed: {allowed}")
 
 
 def finite(value: Real) -> bool:

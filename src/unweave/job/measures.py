@@ -10,6 +10,7 @@ import torch
 from unweave.data import Dataset, HeldOut, Split
 from unweave.engine import Complete, encode
 from unweave.engine.place import home
+from unweave.engine.plain import settled
 from unweave.job.base import Arrays, Measure, Values
 from unweave.kept import apart
 from unweave.metrics import METRICS, Metric
@@ -50,7 +51,7 @@ class Scores(Measure):
         apart([one for one in self.metrics if isinstance(one, Metric)])
         for one in self.metrics:
             if isinstance(one, Metric):
-                one.check()
+                settled(one).check()
 
     def __call__(self, run: Run, codes: Codes) -> tuple[Values, Arrays]:
         scores = run.score(self.metrics or None, count=len(codes.mean), seed=self.seed, codes=codes)

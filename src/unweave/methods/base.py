@@ -27,6 +27,11 @@ class Preset(NamedTuple):
     """Where the numbers are from."""
 
 
+TYPED = frozenset(
+    {"data", "steps", "batch", "latents", "lr", "seed", "seeds", "every", "precision", "network", "hidden"}
+    | {"likelihood", "device", "data_root", "out", "log", "json"}
+)
+"""Options of ``unweave train`` beside a method's own: a field of such a name could not be typed."""
 STANDARD = Preset(note="Locatello et al. 2019: batch 64, 300,000 steps, Adam 1e-4, 10 latents")
 
 
@@ -39,7 +44,7 @@ class Method(ABC):
     """
 
     name: ClassVar[str]
-    summary: ClassVar[str]
+    summary: ClassVar[str] = ""
     """One line for lists."""
     references: ClassVar[tuple[Reference, ...]] = ()
     presets: ClassVar[Mapping[str, Preset]] = {}

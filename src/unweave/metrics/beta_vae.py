@@ -10,11 +10,11 @@ import numpy as np
 
 from unweave.metrics.base import Metric
 from unweave.metrics.blocks import Blocks, grouping, suffix
-from unweave.metrics.checks import at_least
+from unweave.metrics.checks import at_least, unrepeated
 from unweave.metrics.logistic import fit, live, quietly, standardise
 from unweave.metrics.rows import Floats, Ints, generator, table
 from unweave.references import HIGGINS_2017, LOCATELLO_2019
-from unweave.types import Codes, Reference, Score, UserError
+from unweave.types import Codes, Reference, Score
 
 _CHUNK = 4_000_000
 """Numbers gathered at once, so that memory stays bounded whatever the batch."""
@@ -96,14 +96,14 @@ class BetaVAEScore(Metric):
         sets, notes = grouping(codes, self.blocks, "BetaVAEScore", rows.notes)
         # Rounding is no difference: a latent that does not vary is exactly 0, whatever its value.
         z = standardise(rows.z)[0] if self.standardised else np.where(live(rows.z), rows.z, 0.0)
-        pairs = draw_pairs(rows.levels, self.votes + self.test_votes, self.batch, generator(seed, "votes"))
+        pairs = draw_pairs(rows.levels, self.votes + self.test_votes, self.batch, generator(seed, "votes"), rows.names)
         features = differences(z, pairs, sets)
         right, converged = _right(features, pairs.factors, self.votes)
         settings = {**self.settings(codes, seed), "converged": converged, "sklearn": sklearn.__version__, **notes}
         return Score(float(right[self.votes :].mean()), {"train_accuracy": float(right[: self.votes].mean())}, settings)
 
 
-def draw_pairs(levels: Ints, votes: int, batch: int, random: np.random.Generator) -> Pairs:
+def draw_pairs(levels: Ints, votes: int, batch: int, random: np.random.Generator, names: Sequence[str] = ()) -> Pairs:
     """Votes of pairs that share one factor: factor, level and rows all uniform.
 
     Args:
@@ -111,6 +111,7 @@ def draw_pairs(levels: Ints, votes: int, batch: int, random: np.random.Generator
         votes: number of votes V.
         batch: pairs a vote.
         random: where the choices come from.
+        names: of the factors, for the message.
 
     Raises UserError when some factor has no level with 2 images or more.
 
@@ -127,9 +128,7 @@ def draw_pairs(levels: Ints, votes: int, batch: int, random: np.random.Generator
         starts = np.cumsum(counts) - counts
         usable = np.flatnonzero(counts >= 2)
         if not len(usable):
-            raise UserError(
-                f"BetaVAEScore: no level of factor number {k} has 2 images or more; allowed are codes of more images"
-            )
+            raise unrepeated("BetaVAEScore", names, k)
         mine = chosen == k
         level = usable[(which[mine] * len(usable)).astype(np.int64)]
         one = (place[mine] * counts[level]).astype(np.int64)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from unweave.metrics.base import Metric
 from unweave.metrics.blocks import Blocks, grouping, suffix
 from unweave.metrics.boosting import boost
-from unweave.metrics.checks import at_least, threads
+from unweave.metrics.checks import at_least, check_jobs, threads
 from unweave.metrics.lasso import lasso
 from unweave.metrics.logistic import quietly
 from unweave.metrics.rows import Floats, Ints, generator, split, table
@@ -120,6 +120,7 @@ class DCI(Metric):
         """Raises UserError for settings that no score can be computed with."""
         known(self.estimator, ESTIMATORS, "estimator of DCI")
         at_least("DCI", 5, train=self.train, test=self.test)
+        check_jobs("DCI", self.n_jobs)
         if not 0 < self.alpha < np.inf:
             raise UserError(f"DCI: alpha = {self.alpha}; allowed is above 0")
 
@@ -215,11 +216,9 @@ def concentrations(matrix: NDArray[Any]) -> Floats:
 
 
 def _concentration(matrix: Floats) -> float:
-    """Weighted mean over rows of 1 − entropy of the row in base of its length."""
-    if matrix.shape[1] == 1:
-        return 1.0
-    weights = matrix.sum(1) if matrix.sum() > 0 else np.ones(len(matrix))
-    return float((weights * concentrations(matrix)).sum() / weights.sum())
+    """Weighted mean over rows of 1 − entropy of the row in base of its length; 0 of a matrix of zeros."""
+    weights = matrix.sum(1)
+    return float((weights * concentrations(matrix)).sum() / weights.sum()) if weights.sum() > 0 else 0.0
 
 
 def _boosting(z: Floats, levels: Ints, test: Floats, seed: int) -> tuple[Floats, Ints, Ints]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from unweave.metrics.base import Metric
 from unweave.metrics.boosting import boost
-from unweave.metrics.checks import at_least, threads
+from unweave.metrics.checks import at_least, check_jobs, threads
 from unweave.metrics.logistic import fit, live, quietly, standardise
 from unweave.metrics.rows import Floats, Ints, generator, split, table
 from unweave.names import known
@@ -112,8 +112,13 @@ class Downstream(Metric):
         """Raises UserError for settings that no score can be computed with."""
         known(self.classifier, CLASSIFIERS, "classifier of Downstream")
         at_least("Downstream", 5, train=self.train, test=self.test)
+        check_jobs("Downstream", self.n_jobs)
+        for name, several in (("sizes", self.sizes), ("fractions", self.fractions)):
+            if not isinstance(several, tuple):
+                raise UserError(f"Downstream: {name} = {several!r}; allowed is a tuple of numbers")
         if not self.fractions:
-            at_least("Downstream", 2, sizes=min(self.sizes, default=0))
+            for size in self.sizes or (0,):
+                at_least("Downstream", 2, sizes=size)
         if any(not 0 < share <= 1 for share in self.fractions):
             raise UserError(f"Downstream: fractions = {self.fractions}; allowed is above 0 and at most 1")
         if self.strength is not None and not self.strength > 0:

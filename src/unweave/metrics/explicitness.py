@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unweave.metrics.base import Metric
-from unweave.metrics.checks import at_least, threads
+from unweave.metrics.checks import at_least, check_jobs, threads
 from unweave.metrics.logistic import fit, quietly, standardise
 from unweave.metrics.rows import Floats, Ints, split, table
 from unweave.references import LOCATELLO_2019, RIDGEWAY_2018
@@ -57,6 +57,7 @@ class Explicitness(Metric):
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""
         at_least("Explicitness", 5, train=self.train, test=self.test)
+        check_jobs("Explicitness", self.n_jobs)
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn

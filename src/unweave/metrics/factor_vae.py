@@ -10,7 +10,7 @@ import numpy as np
 
 from unweave.metrics.base import Metric
 from unweave.metrics.blocks import Blocks, among, grouping, suffix
-from unweave.metrics.checks import at_least
+from unweave.metrics.checks import at_least, unrepeated
 from unweave.metrics.rows import Floats, Ints, generator, table
 from unweave.references import LOCATELLO_2019
 from unweave.types import Codes, Reference, Score, UserError
@@ -104,7 +104,7 @@ class FactorVAEScore(Metric):
         settings = {**self.settings(codes, seed), "pruned": pruned, **notes}
         if not live.any():
             return Score(0.0, {"train_accuracy": 0.0}, settings)
-        draws = draw(rows.levels, self.votes + self.test_votes, self.batch, generator(seed, "votes"))
+        draws = draw(rows.levels, self.votes + self.test_votes, self.batch, generator(seed, "votes"), rows.names)
         sets = among(sets, live)
         named = least_varying(rows.z[:, live], variance[live], draws.rows, sets)
         table_votes = np.zeros((len(sets), rows.levels.shape[1]), dtype=np.int64)
@@ -113,7 +113,7 @@ class FactorVAEScore(Metric):
         return Score(float(right[self.votes :].mean()), {"train_accuracy": float(right[: self.votes].mean())}, settings)
 
 
-def draw(levels: Ints, votes: int, batch: int, random: np.random.Generator) -> Draws:
+def draw(levels: Ints, votes: int, batch: int, random: np.random.Generator, names: Sequence[str] = ()) -> Draws:
     """Votes that each hold one factor at one level: factor, level and images all uniform.
 
     Args:
@@ -121,6 +121,7 @@ def draw(levels: Ints, votes: int, batch: int, random: np.random.Generator) -> D
         votes: number of votes V.
         batch: images a vote, drawn with replacement.
         random: where the choices come from.
+        names: of the factors, for the message.
 
     Raises UserError when some factor has no level with 2 images or more.
     """
@@ -133,9 +134,7 @@ def draw(levels: Ints, votes: int, batch: int, random: np.random.Generator) -> D
         starts = np.cumsum(counts) - counts
         usable = np.flatnonzero(counts >= 2)
         if not len(usable):
-            raise UserError(
-                f"FactorVAEScore: no level of factor number {k} has 2 images or more; allowed are codes of more images"
-            )
+            raise unrepeated("FactorVAEScore", names, k)
         mine = chosen == k
         level = usable[(which[mine] * len(usable)).astype(np.int64)]
         rows[mine] = order[starts[level][:, None] + (place[mine] * counts[level][:, None]).astype(np.int64)]

@@ -68,8 +68,9 @@ class GaussianTC(Metric):
 
     @property
     def label(self) -> str:
-        """``gaussian-tc`` of the means, ``gaussian-tc-sample`` of samples; ``blocks`` behind it."""
-        return "-".join([self.name, *([] if self.of == "mean" else [self.of]), *suffix(self.blocks)])
+        """``gaussian-tc`` of the means, ``gaussian-tc-sample`` of samples; ``smallest…``, ``blocks`` behind it."""
+        words = [*([] if self.of == "mean" else [self.of]), *self.words("smallest")]
+        return "-".join([self.name, *words, *suffix(self.blocks)])
 
     @property
     def posteriors(self) -> bool:

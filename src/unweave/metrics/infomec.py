@@ -10,7 +10,7 @@ import numpy as np
 
 from unweave.metrics.base import Metric
 from unweave.metrics.blocks import Blocks, Sets, among, grouping, suffix
-from unweave.metrics.checks import at_least, threads
+from unweave.metrics.checks import at_least, check_jobs, threads
 from unweave.metrics.information import discretise, entropy, joined, mutual_information
 from unweave.metrics.logistic import quietly, standardise
 from unweave.metrics.rows import Floats, Ints, generator, sample, table
@@ -50,9 +50,10 @@ class InfoMEC(Metric):
             its information is that of all of them, by neighbours at the largest distance over the latents, each in
             units of its own spread. InfoE reads all latents either way.
 
-    Parts: ``infom``, ``infoe``, ``infoc`` and ``infoe.NAME`` of each factor. All lie in [0, 1] but for an InfoE
-    slightly below 0, where the classifier did not converge (``not_converged`` counts those). The settings name
-    ``inactive`` latents, and ``constant_factors`` that were left out.
+    Parts: ``infom``, ``infoe``, ``infoc`` and ``infoe.NAME`` of each factor. All lie in [0, 1] but for InfoE,
+    which is below 0 where levels are unequally common and latents say little of the rare ones: the classifier weights
+    levels alike, the cross-entropy images. ``not_converged`` counts unfinished fits. The settings name ``inactive``
+    latents, and ``constant_factors`` that were left out.
 
     Raises UserError for codes without factors, fewer than 10 images, or an unknown estimator.
 
@@ -105,6 +106,7 @@ class InfoMEC(Metric):
         at_least("InfoMEC", 1, neighbours=self.neighbours)
         at_least("InfoMEC", 2, bins=self.bins)
         at_least("InfoMEC", 10, images=self.images)
+        check_jobs("InfoMEC", self.n_jobs)
         if not 0 <= self.active < 1:
             raise UserError(f"InfoMEC: active = {self.active}; allowed is 0 or more and below 1")
 

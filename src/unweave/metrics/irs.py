@@ -10,7 +10,7 @@ import numpy as np
 
 from unweave.metrics.base import Metric
 from unweave.metrics.blocks import Blocks, grouping, suffix
-from unweave.metrics.checks import at_least
+from unweave.metrics.checks import at_least, unrepeated
 from unweave.metrics.information import discretise
 from unweave.metrics.logistic import live
 from unweave.metrics.rows import Floats, Ints, sample, table
@@ -128,7 +128,7 @@ class IRS(Metric):
         # The distance of a latent that does not move is rounding.
         z = np.where(moves, rows.z, 0.0)
         largest = np.where(alive, distances(z, sets).max(0), 0.0)
-        within = deviations(z, groups, self.quantile, sets)
+        within = deviations(z, groups, self.quantile, sets, rows.names)
         matrix = np.where(alive[:, None], 1 - within / np.where(alive, largest, 1.0)[:, None], 0.0)
         parents = np.where(alive, matrix.argmax(1), -1)
         notes = {"images": len(rows.z), **noted}
@@ -143,7 +143,13 @@ def distances(z: Floats, sets: Sequence[tuple[int, ...]]) -> Floats:
     return np.stack([np.hypot.reduce(apart[:, list(unit)], axis=1) for unit in sets], axis=1)
 
 
-def deviations(z: Floats, levels: Ints, quantile: float, sets: Sequence[tuple[int, ...]] | None = None) -> Floats:
+def deviations(
+    z: Floats,
+    levels: Ints,
+    quantile: float,
+    sets: Sequence[tuple[int, ...]] | None = None,
+    names: Sequence[str] = (),
+) -> Floats:
     """(D, F) distance of a latent from its mean while a factor is held: a quantile over images, a mean over levels.
 
     Args:
@@ -151,6 +157,7 @@ def deviations(z: Floats, levels: Ints, quantile: float, sets: Sequence[tuple[in
         levels: (M, F) factor levels.
         quantile: which share of the images with a level come no further.
         sets: latents that count as one; each its own when None.
+        names: of the factors, for the message.
 
     Raises UserError for a factor none of whose levels has 2 images.
 
@@ -163,9 +170,7 @@ def deviations(z: Floats, levels: Ints, quantile: float, sets: Sequence[tuple[in
         order = np.argsort(column, kind="stable")
         groups = [rows for rows in np.split(order, np.flatnonzero(np.diff(column[order])) + 1) if len(rows) > 1]
         if not groups:
-            raise UserError(
-                f"IRS: no level of factor number {k} has 2 images or more; allowed are codes of more images"
-            )
+            raise unrepeated("IRS", names, k)
         for rows in groups:
             out[:, k] += np.quantile(distances(z[rows], units), quantile, axis=0) / len(groups)
     return out

@@ -47,7 +47,8 @@ class MeanPairwiseMI(Metric):
             combinations of their bins, and the mean is over pairs of codes.
 
     Parts: ``largest``, the most that two latents share; ``nmi``, the mean of I(z_i; z_j) / √(H_i H_j), 0 for a
-    constant, H corrected as I is. With one latent all are 0. The largest possible value is ln(bins) for latents.
+    constant, H corrected as I is. With one latent all are 0. The largest possible value is ln(bins) for
+    latents without a correction; ``miller-madow`` adds to the entropy of few images.
 
     Raises UserError for fewer than 10 images, fewer than 2 bins, numbers that are not finite, unknown words, or
     ``sample`` for codes without log-variances.

@@ -16,6 +16,9 @@ FEWEST = 10
 LARGEST = float(np.finfo(np.float32).max)
 """Larger codes are refused: their squares overflow, and classifiers never finish on them."""
 
+FAR = 2**20
+"""Level numbers from here on, such as dates, are only told apart: nothing is counted up to them."""
+
 STREAMS = {"sample": 0, "split": 1, "votes": 2, "classifier": 3, "noise": 4, "posterior": 5}
 """Numbers that keep the random choices of one seed apart."""
 
@@ -103,11 +106,9 @@ def _steady(z: Floats, came: torch.dtype) -> Floats:
 
 
 def _dense(levels: Ints) -> Ints:
-    """Levels whose numbers go far beyond the number of images, such as dates, by their places instead."""
-    if not levels.size or int(levels.max()) < len(levels):
-        return levels
-    columns = [np.unique(column, return_inverse=True)[1].reshape(-1) for column in levels.T]
-    return np.stack(columns, axis=1).astype(np.int64)
+    """Levels whose numbers reach ``FAR`` by their places instead; the other factors keep theirs."""
+    columns = [np.unique(v, return_inverse=True)[1].reshape(-1) if v.max(initial=0) >= FAR else v for v in levels.T]
+    return np.stack(columns, axis=1).astype(np.int64) if columns else levels
 
 
 def logvariances(codes: Codes, who: str) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 
 from unweave.metrics.base import Metric
 from unweave.metrics.blocks import Blocks, Sets, among, grouping, suffix
-from unweave.metrics.checks import at_least, threads
+from unweave.metrics.checks import at_least, check_jobs, threads
 from unweave.metrics.logistic import quietly, standardise
 from unweave.metrics.rows import Floats, Ints, Table, generator, split, table
 from unweave.references import LOCATELLO_2019
@@ -80,6 +80,7 @@ class SAP(Metric):
     def check(self) -> None:
         """Raises UserError for settings that no score can be computed with."""
         at_least("SAP", 5, train=self.train, test=self.test)
+        check_jobs("SAP", self.n_jobs)
 
     def __call__(self, codes: Codes, seed: int = 0) -> Score:
         import sklearn
@@ -116,7 +117,7 @@ def _correlation(train: Table, sets: Sets) -> Floats:
     live = variances > _DEAD
     covariance = z.T @ levels / len(z)
     each = np.zeros_like(covariance)
-    each[live] = covariance[live] ** 2 / (variances[live, None] * (levels**2).mean(0))
+    each[live] = np.minimum(covariance[live] ** 2 / (variances[live, None] * (levels**2).mean(0)), 1.0)
     out = np.zeros((max(len(sets), 2), levels.shape[1]))
     for place, unit in enumerate(sets):
         own = [j for j in unit if live[j]]

@@ -96,15 +96,21 @@ def udr(
         columns = [_standardised(_ranks(z)) * mask for z, mask in zip(columns, live, strict=True)]
     pairs = np.zeros((len(models), len(models)))
     found: list[list[Floats]] = [[np.zeros((a.shape[1], b.shape[1])) for b in columns] for a in columns]
+    unfinished = 0
     for i, a in enumerate(columns):
         for j, b in enumerate(columns):
             if i != j:
-                found[i][j] = np.abs(a.T @ b) / len(rows) if similarity == "spearman" else _lasso(a, b, penalty)
+                if similarity == "spearman":
+                    found[i][j] = np.abs(a.T @ b) / len(rows)
+                else:
+                    found[i][j], count = _lasso(a, b, penalty)
+                    unfinished += count
                 pairs[i, j] = relative_strength(found[i][j][np.ix_(live[i], live[j])])
     scores = np.array([np.median(np.delete(pairs[:, i], i)) for i in range(len(models))])
     settings = {"similarity": similarity, "threshold": threshold, "penalty": penalty, "images": len(rows), "seed": seed}
+    settings |= {"models": len(models), "not_converged": unfinished}
     which = tuple(tuple(np.flatnonzero(mask).tolist()) for mask in live)
-    return Agreement(scores, pairs, tuple(tuple(row) for row in found), which, {**settings, "models": len(models)})
+    return Agreement(scores, pairs, tuple(tuple(row) for row in found), which, settings)
 
 
 def relative_strength(matrix: Floats) -> float:
@@ -153,10 +159,12 @@ def _ranks(z: Floats) -> Floats:
     return np.asarray(rankdata(z, axis=0), dtype=np.float64)
 
 
-def _lasso(a: Floats, b: Floats, penalty: float) -> Floats:
-    """(D_a, D_b) absolute weights of the regressions of each column of b on all columns of a."""
+def _lasso(a: Floats, b: Floats, penalty: float) -> tuple[Floats, int]:
+    """(D_a, D_b) absolute weights of the regressions of each column of b on all columns of a; how many did not end."""
     from sklearn.linear_model import Lasso
 
+    # Without a state of its own it would move NumPy's global one, though it draws nothing.
     with quietly():
-        weights = Lasso(alpha=penalty).fit(a, b).coef_
-    return np.abs(np.asarray(weights, dtype=np.float64).reshape(b.shape[1], a.shape[1]).T)
+        model = Lasso(alpha=penalty, random_state=0).fit(a, b)
+    weights = np.abs(np.asarray(model.coef_, dtype=np.float64).reshape(b.shape[1], a.shape[1]).T)
+    return weights, int((np.atleast_1d(model.n_iter_) >= model.max_iter).sum())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -88,8 +88,9 @@ def again(experiment: Complete) -> str:
         whole = re.sub(r"\b(Posix|Windows)Path\(", "Path(", f"{method!r}, {experiment.data!r}, {settings}")
         return f"from pathlib import Path\nfrom unweave import *\n\nfit(Experiment({whole}), out='runs')"
     typed = ["unweave", "train", method.name, "--data", experiment.data.name]
+    published = type(method)(**preset.fields)
     for one in fields(method):
-        typed += _option(one.name, getattr(method, one.name), one.default)
+        typed += _option(one.name, getattr(method, one.name), getattr(published, one.name))
     for name in ("steps", "batch", "latents", "precision", "likelihood", "seed"):
         typed += [f"--{name}", str(getattr(experiment, name))]
     typed += ["--lr", repr(rate.lr)]
@@ -109,11 +110,12 @@ def _typed(body: object) -> bool:
     return isinstance(body, Conv) or (isinstance(body, MLP) and body.activation == "relu")
 
 
-def _option(name: str, value: Any, default: Any) -> list[str]:
+def _option(name: str, value: Any, published: Any) -> list[str]:
+    """A field as typed: the command line starts from the published settings, and knows a switch's other side alone."""
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
-        return [] if value == default else [option if value else f"--no-{name.replace('_', '-')}"]
-    if value is None and default in (None, MISSING):
+        return [] if value == published else [option if value else f"--no-{name.replace('_', '-')}"]
+    if value is None and published is None:
         return []
     values = value if isinstance(value, tuple) else (value,)
     return [

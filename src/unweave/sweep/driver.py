@@ -75,16 +75,21 @@ def perform(
     >>> [result.failed for result in perform(jobs, tempfile.mkdtemp(), workers=0)]
     ['']
     """
-    if workers is not None and workers < 0:
-        raise UserError(f"workers = {workers}; allowed: a whole number from 0")
-    if on is not None and on != "ray" and not on.startswith("ray://"):
-        raise UserError(f"on = {on!r}; allowed: ray, ray://HOST:PORT, or nothing for this machine")
-    where = device or "cpu" if on else str(place(device))
+    where = check_place(on, workers, device)
     asked = {job.key: job for job in jobs}
     place_out, place_root = Path(out), Path(root) if root else None
     trainings = [job for job in asked.values() if isinstance(job, Training)]
     note_rewritten((job.experiment, RunFolder(place_out / job.home)) for job in trainings)
     return _perform(asked, place_out, place_root, on, workers, where, told)
+
+
+def check_place(on: str | None, workers: int | None, device: str | None) -> str:
+    """The device that jobs are for. Raises UserError for workers, a cluster or a device that cannot be."""
+    if workers is not None and workers < 0:
+        raise UserError(f"workers = {workers}; allowed: a whole number from 0")
+    if on is not None and on != "ray" and not on.startswith("ray://"):
+        raise UserError(f"on = {on!r}; allowed: ray, ray://HOST:PORT, or nothing for this machine")
+    return device or "cpu" if on else str(place(device))
 
 
 def _perform(

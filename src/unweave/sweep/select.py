@@ -154,6 +154,8 @@ def summaries(
     for name in (column, *(by or ())):
         if name not in columns:
             raise UserError(_unknown(name, list(columns), flat))
+    if not any(_number(one.get(column)) is not None for one in flat):
+        raise UserError(_unknown(column, list(columns), flat))
     by = settings(rows) if by is None else list(by)
     down = prefers_lower(column) if lower is None else lower
     sign = -1.0 if down else 1.0
@@ -216,12 +218,19 @@ def correlations(rows: Sequence[Row], columns: Sequence[str]) -> NDArray[np.floa
     """(C, C) Spearman rank correlations of columns over runs, each pair over the finished runs that have both.
 
     NaN for fewer than three of them, or where one column does not vary.
+
+    Raises UserError for a column that no run has, or one that holds no numbers.
     """
     from scipy.stats import rankdata
 
-    table = np.array(
-        [[math.nan if (v := _scored(one, c)) is None else v for c in columns] for one in (r.flat() for r in rows)]
-    ).reshape(len(rows), len(columns))
+    flat = [one.flat() for one in rows]
+    names = list(dict.fromkeys(name for one in flat for name in one))
+    for column in columns:
+        if rows and not any(_number(one.get(column)) is not None for one in flat):
+            raise UserError(_unknown(column, names, flat))
+    table = np.array([[math.nan if (v := _scored(one, c)) is None else v for c in columns] for one in flat]).reshape(
+        len(rows), len(columns)
+    )
     matrix = np.full((len(columns), len(columns)), math.nan)
     for i in range(len(columns)):
         for j in range(len(columns)):
@@ -320,7 +329,8 @@ def _unknown(name: str, columns: list[str], flat: Sequence[Mapping[str, Any]]) -
     near = typed.get(name) or (ends[0] if ends else typed.get(nearest(name, typed) or ""))
     meant = f" — did you mean {near!r}?" if near else ""
     numbers = [n for n in columns if any(_number(one.get(n)) is not None for one in flat)]
-    return f"no run has a column {name!r}{meant} (numbers: {', '.join(numbers[:30])})"
+    what = "has a number in" if name in columns else "has a"
+    return f"no run {what} column {name!r}{'' if name in columns else meant} (numbers: {', '.join(numbers[:30])})"
 
 
 def _number(value: Any) -> float | None:

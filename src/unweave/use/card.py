@@ -39,10 +39,7 @@ def card(run: Run, licence: str | None = None, *, name: str = "MODEL") -> str:
     >>> card(run, "mit").splitlines()[:3]
     ['---', 'library_name: unweave', 'license: mit']
     """
-    if licence is not None and not LICENCE.match(licence):
-        raise UserError(
-            f"licence {licence!r}; allowed: an identifier in small letters, such as apache-2.0 or cc-by-4.0"
-        )
+    check_licence(licence)
     e = run.experiment
     data = portable(e.data)
     kind = data.kind if isinstance(data, Elsewhere) else data.name
@@ -75,6 +72,32 @@ def escaped(text: str) -> str:
     3
     """
     return MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def check_licence(licence: str | None) -> None:
+    """Raises UserError for a licence that is no identifier."""
+    if licence is not None and not LICENCE.match(licence):
+        raise UserError(
+            f"licence {licence!r}; allowed: an identifier in small letters, such as apache-2.0 or cc-by-4.0"
+        )
+
+
+def licensed(text: str, licence: str) -> str:
+    """A card with this licence in its front matter, whatever it said before.
+
+    Raises:
+        UserError: a licence that is no identifier, or a card without front matter.
+
+    >>> licensed("---\\nlibrary_name: unweave\\nlicense: mit\\n---\\n# A model", "apache-2.0").splitlines()[:3]
+    ['---', 'library_name: unweave', 'license: apache-2.0']
+    """
+    check_licence(licence)
+    lines = text.splitlines()
+    if lines[:1] != ["---"] or "---" not in lines[1:]:
+        raise UserError("the card has no front matter, where a licence would be; allowed: cards as unweave writes them")
+    end = lines.index("---", 1)
+    front = [line for line in lines[1:end] if not line.startswith("license:")]
+    return "\n".join(["---", *front[:1], f"license: {licence}", *front[1:], *lines[end:], ""])
 
 
 def _front(run: Run, licence: str | None, kind: str) -> str:

@@ -16,6 +16,7 @@ from unweave.run import Run, load
 from unweave.shared import CARD, CONFIG, FILES, WEIGHTS, SharedFolder, is_shared
 from unweave.shared.folder import EXTRAS
 from unweave.types import UserError
+from unweave.use.card import check_licence, licensed
 from unweave.use.save import save
 
 NAME = re.compile(r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$", re.ASCII)
@@ -58,7 +59,7 @@ def push(
         name: ``user/name``; made if it is not there.
         private: make it for you alone, if it is made.
         revision: the branch; the main one when None.
-        licence: as for ``save``.
+        licence: as for ``save``; put into the card of a shared model too, though not into one that the Hub has already.
         message: of the commit.
         token: of the Hub; the one that is kept on this machine when None.
 
@@ -66,6 +67,7 @@ def push(
         UserError: no such extra, a name of another form, a Hub that refuses or cannot be reached.
     """
     _check_name(name)
+    check_licence(licence)
     api, hub = _client(token)
     with tempfile.TemporaryDirectory(prefix="unweave-") as room, _told(name, revision):
         run = model if isinstance(model, Run) else load(model, device="cpu")
@@ -76,7 +78,10 @@ def push(
         api.create_repo(name, private=private, exist_ok=True)
         there = {one.rfilename for one in api.model_info(name, revision=revision).siblings or []}
         sent = [one for one in FILES if folder.has(one) and not (one == CARD and CARD in there)]
-        operations: list[Any] = [hub.CommitOperationAdd(one, str(folder.path / one)) for one in sent]
+        content: dict[str, Any] = {one: str(folder.path / one) for one in sent}
+        if licence is not None and CARD in sent:
+            content[CARD] = licensed(folder.content(CARD).decode(errors="replace"), licence).encode()
+        operations: list[Any] = [hub.CommitOperationAdd(one, what) for one, what in content.items()]
         operations += [hub.CommitOperationDelete(one) for one in EXTRAS if one in there and not folder.has(one)]
         text = message or f"Add a model of unweave {__version__}"
         with _quietly():

@@ -72,7 +72,7 @@ def test_levels_with_one_image_are_never_shared():
     levels = np.append(np.arange(99) % 3, 3)[:, None]
     pairs = draw_pairs(levels, 5_000, 2, np.random.default_rng(0))
     assert set(levels[pairs.first].ravel().tolist()) == {0, 1, 2}
-    with pytest.raises(UserError, match="no level of factor number 0 has 2 images"):
+    with pytest.raises(UserError, match="no level of factor 'factor 0' has 2 images"):
         BetaVAEScore()(Codes.of(np.zeros((20, 1)), np.arange(20)[:, None]))
 
 

@@ -107,5 +107,5 @@ def test_refusals(quantile):
     z, levels = some_codes(60)
     with pytest.raises(UserError, match="allowed is above 0, up to 1"):
         IRS(quantile=quantile)(Codes.of(z, levels))
-    with pytest.raises(UserError, match="no level of factor number 0 has 2 images"):
+    with pytest.raises(UserError, match="no level of factor 'factor 0' has 2 images"):
         IRS()(Codes.of(z, np.arange(60)[:, None]))

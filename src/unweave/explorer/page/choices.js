@@ -13,7 +13,7 @@ export class Choices {
     this.number = el("input", { type: "number", min: 0, step: 1, inputmode: "numeric" });
     this.number.addEventListener("change", () => {
       const row = Number(this.number.value);
-      if (Number.isInteger(row)) panel.try(() => panel.fromRow(row));
+      if (this.number.value !== "" && Number.isInteger(row)) panel.try(() => panel.fromRow(row));
     });
     this.hint = el("span", { class: "hint" });
     this.node = el("details", { class: "choose" }, el("summary", {}, "Choose an image"), this.gallery,
