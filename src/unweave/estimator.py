@@ -170,7 +170,7 @@ class Unweaver:
         """The evidence lower bound of images, mean over them; higher is better, and on held-out images it says how well
         the model fits. ``y`` is not used.
 
-            E_q[log p(x|z)] − KL(q(z|x) ‖ N(0, I)),  one draw of z an image, always the same
+            E_q[log p(x|z)] − KL(q(z|x) ‖ p(z)),  one draw of z an image, always the same; p the model's own prior
 
         In nats for ``bernoulli``; for ``squared`` minus the squared error stands for log p. The pressures are not part
         of it, so models of different pressures can be compared, but not different likelihoods, nor how disentangled

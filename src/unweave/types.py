@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import index
 from typing import Any, NamedTuple
 
 import torch
@@ -148,6 +149,9 @@ class Codes(NamedTuple):
     """name -> (M,): per-image ``bce`` in nats and ``squared_error``, both summed over pixels."""
     space: int = 0
     """Which latent space of a model with several."""
+    rate: Tensor | None = None
+    """(M,) KL(q(z|x) ‖ p(z)) of each image in nats where the model's prior p is not N(0, I) and errors were asked for;
+    None for N(0, I), whose KL means and log-variances tell."""
     pixels: int = 0
     """C·H·W of an image, for per-pixel means; 0 when unknown."""
 
@@ -197,14 +201,19 @@ class Codes(NamedTuple):
         y = torch.zeros(len(z), 0, dtype=torch.int64) if levels is None else _tensor(levels, "levels")
         if y.ndim != 2 or len(y) != len(z):
             raise UserError(f"Codes.of: levels has shape {tuple(y.shape)}; allowed is ({len(z)}, factors)")
-        if y.is_floating_point() and not bool((y == y.round()).all()):
-            raise UserError("Codes.of: levels holds fractions; allowed are whole level numbers counted from 0")
+        if y.is_floating_point() and not bool((torch.isfinite(y) & (y == y.round())).all()):
+            raise UserError("Codes.of: levels holds fractions, NaN or infinity; allowed are whole numbers from 0")
         y = y.to(torch.int64)
-        seen = tuple(int(c) + 1 for c in y.amax(0)) if y.shape[1] else ()
-        sizes = seen if sizes is None else tuple(sizes)
-        if len(sizes) != y.shape[1] or bool((y < 0).any()) or any(s > n for s, n in zip(seen, sizes, strict=True)):
+        if bool((y < 0).any()):
+            raise UserError(f"Codes.of: levels holds {int(y.min())}; allowed are whole level numbers counted from 0")
+        most = tuple(int(c) for c in y.amax(0)) if y.shape[1] else ()
+        try:
+            sizes = tuple(level + 1 for level in most) if sizes is None else tuple(map(index, sizes))
+        except TypeError:
+            raise UserError(f"Codes.of: sizes = {sizes!r}; allowed: a whole number for each factor") from None
+        if len(sizes) != y.shape[1] or any(level >= size for level, size in zip(most, sizes, strict=True)):
             raise UserError(
-                f"Codes.of: levels up to {seen} do not fit sizes {sizes}; allowed is 0 … size − 1 per factor"
+                f"Codes.of: levels up to {most} do not fit sizes {sizes}; allowed is 0 … size − 1 per factor"
             )
         names = tuple(f"factor {k}" for k in range(y.shape[1])) if names is None else tuple(names)
         if len(names) != y.shape[1]:

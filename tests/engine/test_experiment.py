@@ -15,7 +15,7 @@ from unweave.engine import Experiment, from_json, pack, to_json, vary
 from unweave.engine.experiment import NUMBERS, Complete
 from unweave.engine.plain import plain, settled, tagged, untagged
 from unweave.methods import DEFT, METHODS, VAE, BetaVAE, ControlVAE, DeVAE, FactorVAE, Method
-from unweave.networks import MLP
+from unweave.networks import MLP, Conv
 from unweave.testing import Dots
 from unweave.types import Adam, UserError
 
@@ -151,6 +151,10 @@ BAD = {
     "precision": ("unknown precision 'float16'", {"precision": "float16"}),
     "likelihood": ("unknown likelihood 'gauss'", {"likelihood": "gauss"}),
     "network": ("network = 'conv'; allowed", {"network": "conv"}),
+    "network's preset": ("unknown preset of Conv 'standrd' — did you mean 'standard'", {"network": Conv("standrd")}),
+    "network's widths": ("MLP.hidden = 256; allowed: a tuple of whole numbers, as", {"network": MLP(256)}),  # type: ignore[arg-type]
+    "too few images": ("factor-vae: batch = 1; allowed: 2 or more", {"method": "factor-vae", "batch": 1}),
+    "pressures": (r"DeVAE.betas = 40.0; allowed: a tuple of finite numbers, as", {"method": DeVAE(betas=40.0)}),  # type: ignore[arg-type]
     "lr": ("Adam.lr = nan; allowed: a finite number", {"optimiser": Adam(lr=float("nan"))}),
     "lr negative": ("lr = -0.001 of optimiser's Adam; allowed: 0 or more", {"optimiser": Adam(lr=-1e-3)}),
     "weight decay": ("weight_decay = inf; allowed: a finite number", {"optimiser": Adam(weight_decay=float("inf"))}),
@@ -166,6 +170,12 @@ def test_what_cannot_be_trained_is_refused(message: str, settings: dict[str, Any
     with pytest.raises(UserError, match=message) as caught:
         experiment(**settings).complete()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fraction", [0, -1, float("nan"), float("inf")])
+def test_schedules_are_made_longer_or_shorter_by_numbers_above_0(fraction: float) -> None:
+    with pytest.raises(UserError, match=r"deft: over\(.*\); allowed: a finite number above 0"):
+        DEFT().over(fraction)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

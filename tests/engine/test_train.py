@@ -20,6 +20,12 @@ from unweave.types import UserError
 from .tiny import same, tiny
 
 
+@pytest.mark.parametrize("every", [2.0, "2", 0])
+def test_snapshots_that_cannot_be_asked_for(every: Any) -> None:
+    with pytest.raises(UserError, match=r"every = .*; allowed: a whole number from 1, or several steps"):
+        next(train(tiny(), every=every))
+
+
 @pytest.mark.parametrize(
     "steps, every, wanted", [(5, 2, [2, 4, 5]), (5, 100, [5]), (5, 5, [5]), (1, 1, [1]), (3, None, [1, 2, 3])]
 )

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+from torch.distributions import (
+    Categorical,
+    Independent,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Normal,
+    kl_divergence,
+)
 
+from unweave.analysis import negative_elbo
 from unweave.data import Triangle
-from unweave.engine import Experiment
+from unweave.engine import Experiment, encode
 from unweave.job import HeldOutELBO, Scores
+from unweave.methods import NVAE, BHiVAE, Method, VampPrior
 from unweave.metrics import MIG
 from unweave.networks import MLP
 from unweave.run import Run, fit
-from unweave.types import UserError
+from unweave.types import Adam, UserError
 
 
 def small(data: str = "triangle:train=0.98", likelihood: str = "bernoulli") -> Run:
@@ -75,3 +87,54 @@ def test_two_metrics_of_one_label_are_refused_before_training() -> None:
     Scores((MIG(), MIG(bins=5))).check(one)
     with pytest.raises(UserError, match=r"are both kept as 'mig'"):
         Scores((MIG(), MIG(images=100))).check(one)
+
+
+def mixed(model: Any, x: Tensor) -> Tensor:
+    """VampPrior: log q(z|x) − log p(z) over many draws, p as PyTorch mixes it."""
+    q, u = model.encode(x), model.components()
+    posterior = Independent(Normal(q.mean, torch.exp(q.logvar / 2)), 1)
+    each = Independent(Normal(u.mean, torch.exp(u.logvar / 2)), 1)
+    prior = MixtureSameFamily(Categorical(torch.ones(len(u.mean)).double()), each)
+    z = posterior.sample((50,))
+    return (posterior.log_prob(z) - prior.log_prob(z)).mean(0)
+
+
+def descended(model: Any, x: Tensor) -> Tensor:
+    """NVAE: the KL of all groups, each given samples of those above it."""
+    noise = torch.randn(20, len(x), model.latents, dtype=x.dtype)
+    return torch.stack([sum(level.kl().sum(1) for level in model.infer(x, one)[0]) for one in noise]).mean(0)
+
+
+def correlated(model: Any, x: Tensor) -> Tensor:
+    """BHiVAE with one block: N(0, Σ), whose first two latents are correlated."""
+    q = model.encode(x)
+    sigma = torch.eye(4).double()
+    sigma[0, 1] = sigma[1, 0] = model.rho
+    own = MultivariateNormal(q.mean, torch.diag_embed(torch.exp(q.logvar)))
+    return kl_divergence(own, MultivariateNormal(torch.zeros(4).double(), sigma))
+
+
+@pytest.mark.parametrize(
+    "method, latents, by_hand",
+    [
+        (VampPrior(pseudo_inputs=8, warmup_steps=1), 3, mixed),
+        (NVAE(groups=(1, 1), width=8, warmup_steps=1), 20, descended),
+        (BHiVAE(blocks=(2,), encoder="stochastic", matching="kl", separation="none", recon_weight=1.0), 4, correlated),
+    ],
+    ids=["vamp-prior", "nvae", "bhivae"],
+)
+def test_the_kl_is_that_to_the_models_own_prior(method: Method, latents: int, by_hand: Any) -> None:
+    quick = {"steps": 60, "batch": 32, "network": MLP((16,)), "optimiser": Adam(lr=5e-3), "precision": "float64"}
+    run = fit(method, "triangle", latents=latents, **quick)
+    values, _ = HeldOutELBO(Triangle())(run, run.codes(10))
+    codes = run.codes()
+    x = run.images.batch(torch.arange(1024), {}).double()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        wanted = float(by_hand(run.model, x).mean())
+    assert values["elbo.kl"] == pytest.approx(wanted, rel=0.05, abs=0.03)
+    assert codes.rate is not None and float(codes.rate.mean()) == pytest.approx(values["elbo.kl"], rel=1e-9)
+    closed = negative_elbo(codes._replace(rate=None)) - negative_elbo(codes) + values["elbo.kl"]
+    assert abs(closed - wanted) > 2 * abs(values["elbo.kl"] - wanted), "the KL to N(0, I) is another number"
+    assert encode(run.model, run.data, run.images, count=10, distortion=False).rate is None
+    assert fit("vae", "triangle", steps=1, batch=4, network=MLP((4,))).codes(10).rate is None

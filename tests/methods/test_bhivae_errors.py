@@ -39,6 +39,10 @@ WRONG = [
     (BHiVAE(**TWO, separation="kl"), "allowed: adversarial, hsic, none"),
     (BHiVAE(**TWO, reconstruction="layer"), "did you mean 'layers'?"),
     (BHiVAE(**TWO, stabiliser="noisy"), "did you mean 'noise'?"),
+    (
+        BHiVAE(**TWO, stabiliser="spectral", encoder="stochastic", matching="kl", separation="none"),
+        "stabiliser = 'spectral' where there are no critics",
+    ),
     (BHiVAE(**TWO, instance_noise=-0.1), "instance_noise = -0.1"),
     (BHiVAE(**TWO, matching="kl"), "matching = 'kl' with a deterministic encoder"),
     (BHiVAE(**TWO, single_discriminator=True, separation="none"), "allowed: 'adversarial' for both"),
@@ -95,3 +99,10 @@ def test_a_batch_of_one_has_nothing_to_permute() -> None:
     assert method.noise(SPEC, LATENTS, 2)
     with pytest.raises(UserError, match=r"bhivae: batch = 3; allowed: 4 or more"):
         BHiVAE(blocks=(2, 2), separation="hsic").noise(SPEC, LATENTS, 3)
+
+
+def test_one_image_is_enough_where_nothing_is_compared_between_images() -> None:
+    alone = BHiVAE(**TWO, encoder="stochastic", matching="kl", separation="none")
+    assert all(what.shape[0] == 1 for what in alone.noise(SPEC, LATENTS, 1).values())
+    with pytest.raises(UserError, match="batch = 1; allowed: 2 or more"):
+        BHiVAE(**TWO).noise(SPEC, LATENTS, 1)

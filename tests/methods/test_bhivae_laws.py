@@ -12,9 +12,9 @@ from torch import Tensor, nn
 import unweave
 from unweave.methods import BHiVAE, BHiVAESupervised
 from unweave.methods.bhivae_supervised import cross_entropy, entropy, inverse_frequency
-from unweave.methods.blocks import hsic, kl_to_block, permuted_parts, verdict
+from unweave.methods.blocks import hsic, permuted_parts, verdict
 from unweave.networks import MLP, Conv, Critic, Judged
-from unweave.networks.blocks import block_root
+from unweave.networks.blocks import block_root, kl_to_block
 from unweave.testing import Dots
 from unweave.types import Gaussian
 

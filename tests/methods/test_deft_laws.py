@@ -11,6 +11,7 @@ from unweave.data import DATASETS
 from unweave.engine import Experiment
 from unweave.methods import DEFT
 from unweave.networks import MLP, Conv, GroupedVAE
+from unweave.run import fit
 from unweave.studies.deft.models import SETTINGS
 from unweave.types import Rate
 
@@ -40,6 +41,8 @@ TABLE = {
 def test_rates(rule: tuple[str, str], step: int) -> None:
     stage = min(step // 10, 2)
     expected = {f"encoder {i}": Rate(float(s)) for i, s in enumerate(TABLE[rule][stage])}
+    if rule[0] == "freeze_dit":
+        expected |= {f"projection {i}": Rate(float(i < stage)) for i in range(2)}
     assert dict(deft(scaling=rule[0], future=rule[1]).rates(step)) == {**expected, "decoder": Rate(1.0)}
 
 
@@ -117,8 +120,19 @@ def test_projections_rescale_frozen_groups_only() -> None:
     raw = one.model.parts(one.batch.x)
     for i, part in enumerate(raw):
         at = slice(2 * i, 2 * i + 2)
-        torch.testing.assert_close(q.mean[:, at], part.mean * torch.exp(one.model.w_mean[i]))
-        torch.testing.assert_close(q.logvar[:, at], part.logvar + one.model.w_logvar[i])
+        last = i == len(raw) - 1
+        torch.testing.assert_close(q.mean[:, at], part.mean * (1 if last else torch.exp(one.model.w_mean[i])))
+        torch.testing.assert_close(q.logvar[:, at], part.logvar + (0 if last else one.model.w_logvar[i]))
+
+
+def test_a_projections_first_steps_are_as_long_as_any_first_step() -> None:
+    """Adam begins to count when a group becomes an old one, not when the training begins."""
+    method = DEFT((4.0, 2.0), stage_steps=60, scaling="freeze_dit")
+    run = fit(method, "triangle", steps=61, batch=8, latents=4, network=MLP((8,)), precision="float64")
+    moved = run.model.w_mean[0].abs() / run.experiment.optimiser.lr
+    assert moved.tolist() == pytest.approx([1, 1], abs=0.01)
+    before = fit(method, "triangle", steps=60, batch=8, latents=4, network=MLP((8,)), precision="float64")
+    assert not before.model.w_mean[0].any()
 
 
 def test_bodies() -> None:

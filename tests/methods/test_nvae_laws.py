@@ -176,3 +176,16 @@ def test_the_balance_has_no_gradient_of_its_own() -> None:
     found = torch.autograd.grad(loss.total, parameters, materialize_grads=True)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_codes_are_drawn_as_in_training() -> None:
+    """Each group given the samples of those above it: the decoder sees what it learned to read, and the KL is that."""
+    one = case(NVAE(**SMALL))
+    x, noise = one.batch.x, one.batch.noise["z"]
+    levels, logits = one.model.infer(x, noise)
+    q = one.model.encode(x)
+    z = one.model.sample(x, q, noise)
+    torch.testing.assert_close(one.model.decode(z), logits, rtol=1e-12, atol=1e-12)
+    rate = torch.stack([level.kl().sum(1) for level in levels]).sum(0)
+    torch.testing.assert_close(one.model.rate(x, q, z), rate, rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(z, q.sample(noise))

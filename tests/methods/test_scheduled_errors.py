@@ -43,12 +43,13 @@ WRONG = [
     (DynamicVAE("cvpr22", c_max=0.1), "c_max = 0.1; allowed: at least c_start = 0.5"),
     (DynamicVAE("cvpr22", c_start=30.0), "c_max = 20.0; allowed: at least c_start = 30.0"),
     (DynamicVAE("cvpr22", c_step=-0.1), "c_step = -0.1"),
+    (DynamicVAE("cvpr22", c_step=0.0), "c_step = 0; allowed: above 0, for C to rise from 0.5 to 20.0"),
     (DynamicVAE(smoothing=0.0), "smoothing = 0.0; allowed: above 0, up to 1"),
     (DynamicVAE(smoothing=1.5), "smoothing = 1.5"),
     (DynamicVAE(window=0), "window = 0"),
     (DynamicVAE(c_every=0), "c_every = 0"),
     (DynamicVAE(c_steps=4999), "c_steps = 4999; allowed: at least c_every = 5000"),
-    (DynamicVAE(c_ramp=6001), "c_ramp = 6001; allowed: up to c_period = 6000"),
+    (DynamicVAE("cvpr22", c_ramp=6001), "c_ramp = 6001; allowed: up to c_period = 6000"),
 ]
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from unweave.methods import VampPrior
-from unweave.methods.vamp_prior import mixture_log_prob
 from unweave.networks import VampVAE
+from unweave.networks.vamp import mixture_log_prob
 from unweave.types import Gaussian
 
 from .case import BODY, LATENTS, SPEC, case

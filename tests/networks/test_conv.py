@@ -111,13 +111,17 @@ def test_valid_convolution_is_the_dense_layer() -> None:
 @pytest.mark.parametrize(
     ("body", "shape", "said"),
     [
-        (Conv("standrad"), (1, 64, 64), "unknown preset 'standrad'; allowed: standard, lite"),
+        (
+            Conv("standrad"),
+            (1, 64, 64),
+            "unknown preset of Conv 'standrad' — did you mean 'standard'? (allowed: standard",
+        ),
         (Conv(), (1, 7, 64), "images of 7×64; allowed: at least 8 pixels"),
         (Conv(hidden=0), (1, 64, 64), "hidden = 0; allowed: a whole number from 1"),
     ],
 )
 def test_errors(body: Conv, shape: tuple[int, int, int], said: str) -> None:
-    for build in (lambda: body.encoder(shape, 20), lambda: body.decoder(10, shape)):
+    for build in (lambda: body.encoder(shape, 20), lambda: body.decoder(10, shape), lambda: body.check(shape)):
         with pytest.raises(UserError) as error:
             build()
         assert said in str(error.value) and "\n" not in str(error.value)

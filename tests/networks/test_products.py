@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from unweave.engine import Experiment, train
+from unweave.methods import NVAE, InfoGAN, Method
 from unweave.networks import Conv
 from unweave.networks.products import ProductConv2d, ProductConvTranspose2d, by_products
+from unweave.testing.dots import Dots
 
 LAYERS = {
     "4×4 of stride 2": nn.Conv2d(3, 5, 4, 2, 1),
@@ -51,6 +54,19 @@ def test_a_layer_equals_its_product(layer: nn.Conv2d | nn.ConvTranspose2d) -> No
 )
 def test_what_no_product_is_made_of_stays(layer: nn.Module) -> None:
     assert by_products(nn.Sequential(layer))[0] is layer  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "method, latents", [(NVAE(groups=(1, 1), width=8), 10), (InfoGAN(), 4)], ids=["nvae", "infogan"]
+)
+def test_networks_with_norms_of_groups_train_by_products(method: Method, latents: int) -> None:
+    many = [
+        Experiment(method, Dots(), latents=latents, steps=2, batch=4, precision="float64", seed=seed) for seed in (0, 1)
+    ]
+    found = {way: [*train(many, every=2, lockstep=way)][-1] for way in ("vmap", "products")}
+    for one, other in zip(found["vmap"].models, found["products"].models, strict=True):
+        for a, b in zip(one.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("preset", ["standard", "devae"])

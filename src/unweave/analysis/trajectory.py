@@ -72,7 +72,8 @@ def largest_group(latents: int) -> int:
 
 
 def negative_elbo(codes: Codes, error: str = "bce") -> float:
-    """R + KL of codes in nats an image: the mean reconstruction error plus the mean KL to N(0, I).
+    """R + KL of codes in nats an image: the mean reconstruction error plus the mean KL to the prior, N(0, I) or the
+    model's own (``codes.rate``).
 
     Args:
         codes: of held images, with log-variances and distortion.
@@ -89,8 +90,15 @@ def negative_elbo(codes: Codes, error: str = "bce") -> float:
     if codes.logvar is None or not codes.distortion:
         raise UserError("negative_elbo: these codes lack log-variances or errors; allowed: codes of a VAE's run")
     known(error, codes.distortion, "reconstruction error")
-    kl = Gaussian(codes.mean.double(), codes.logvar.double()).kl().sum(1).mean()
-    return float(codes.distortion[error].double().mean() + kl)
+    return float(codes.distortion[error].double().mean()) + mean_rate(codes)
+
+
+def mean_rate(codes: Codes) -> float:
+    """Mean KL(q(z|x) ‖ p(z)) in nats of codes with log-variances, p the model's own prior where it has one."""
+    if codes.rate is not None:
+        return float(codes.rate.double().mean())
+    assert codes.logvar is not None
+    return float(Gaussian(codes.mean.double(), codes.logvar.double()).kl().sum(1).mean())
 
 
 def elbo_trajectory(models: Iterable[Trained], pick: str = "mean", shape: str = "quadratic") -> Trajectory:

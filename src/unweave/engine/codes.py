@@ -55,7 +55,8 @@ def encode(
         count: how many images; all of them when None or more than there are.
         seed: which sample, and which noise in the codes that are decoded for the distortion.
         space: the latent space, for models with several.
-        distortion: also decode a sample of q(z|x) for each image and keep its errors ``bce`` and ``squared_error``.
+        distortion: also decode a sample of q(z|x) for each image and keep its errors ``bce`` and ``squared_error``, and
+            the rate of models whose prior is not N(0, I).
 
     Raises:
         UserError: a space that the model does not have, or a count below 1.
@@ -89,7 +90,11 @@ def encode(
             keep("levels", where, images.levels(some))
             if distortion:
                 noise = draw(some, seed, "codes z", Draw((q.mean.shape[1],)), dtype).to(device)
-                logits = model.decode(model.sample(x, q, noise, space), space)
+                z = model.sample(x, q, noise, space)
+                rate = model.rate(x, q, z, space)
+                if rate is not None:
+                    keep("rate", where, rate)
+                logits = model.decode(z, space)
                 errors = F.binary_cross_entropy_with_logits(logits, x, reduction="none")
                 keep("bce", where, errors.flatten(1).sum(1))
                 keep("squared_error", where, ((torch.sigmoid(logits) - x) ** 2).flatten(1).sum(1))
@@ -105,6 +110,7 @@ def encode(
         distortion={name: kept[name] for name in ("bce", "squared_error") if name in kept},
         space=space,
         pixels=data.shape[0] * data.shape[1] * data.shape[2],
+        rate=kept.get("rate"),
     )
 
 

@@ -142,6 +142,9 @@ class Complete:
         known(self.precision, PRECISIONS, "precision")
         known(self.likelihood, LIKELIHOODS, "likelihood")
         self.method.check(self.spec, self.latents)
+        self.method.noise(self.spec, self.latents, self.batch)  # a batch may be too small, or too large
+        if self.network is not None:
+            self.network.check(self.spec.shape)
         for name, adam in {"optimiser": self.optimiser, **self.method.optimisers()}.items():
             check_adam(adam, name)
 

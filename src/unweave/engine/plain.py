@@ -30,6 +30,11 @@ WORDS = {
     Path: "a path",
     Body: "a network, such as MLP((256, 256)) or Conv('standard')",
 }
+TUPLES = {
+    int: ("whole numbers", "(4,)"),
+    float: ("finite numbers", "(4.0,)"),
+    str: ("texts", "('a',)"),
+}
 
 
 def settled(value: T, prefix: str | None = None) -> T:
@@ -125,9 +130,18 @@ def typed(hint: Any, value: Any, where: str) -> Any:
                 return build(hint, value)
             return untagged(value, {**DATASETS, **WRAPPERS}, "data set")
     words = inner if origin is Literal else ()
-    allowed = ", ".join(map(repr, words)) or WORDS.get(hint, getattr(hint, "__name__", hint))
+    allowed = ", ".join(map(repr, words)) or _words(hint)
     near = meant(value, [word for word in words if isinstance(word, str)]) if isinstance(value, str) else ""
     raise UserError(f"{where} = {brief(value)}{near}; allowed: {allowed}")
+
+
+def _words(hint: Any) -> Any:
+    """What is said of a declared type."""
+    inner = get_args(hint)
+    if get_origin(hint) is not tuple or not inner:
+        return WORDS.get(hint, getattr(hint, "__name__", hint))
+    kind, example = TUPLES.get(inner[0], ("values", "(…)"))
+    return f"a tuple of {kind}, as {example}" if inner[-1] is Ellipsis else f"a tuple of {len(inner)} {kind}"
 
 
 def finite(value: Real) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -142,8 +143,10 @@ def train(
     """
     many = [experiments] if isinstance(experiments, Experiment | Complete) else list(experiments)
     packs = pack(many)
-    if isinstance(every, int) and every < 1:
-        raise UserError(f"every = {every}; allowed: a whole number from 1")
+    every = int(every) if isinstance(every, Integral) else every
+    several = isinstance(every, Collection) and not isinstance(every, str)
+    if every is not None and not (every >= 1 if isinstance(every, int) else several):
+        raise UserError(f"every = {every}; allowed: a whole number from 1, or several steps")
     if most is not None and most < 1:
         raise UserError(f"most = {most}; allowed: a whole number from 1")
     where = place(device)

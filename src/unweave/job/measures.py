@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
+from unweave.analysis.trajectory import mean_rate
 from unweave.data import Dataset, HeldOut, Split
 from unweave.engine import Complete, encode
 from unweave.engine.place import home
@@ -85,8 +85,9 @@ class Terms(Measure):
 class HeldOutELBO(Measure):
     """The evidence lower bound on images that training never showed: the criterion that needs no factors.
 
-    ELBO = E_q [log p(x|z)] − KL(q(z|x) ‖ p(z)), with one draw of z an image, averaged over images; nats for Bernoulli
-    pixels, minus the squared error for others. Values: ``elbo``, ``elbo.recon`` and ``elbo.kl`` (both to be small).
+    ELBO = E_q [log p(x|z)] − KL(q(z|x) ‖ p(z)), p the model's own prior, with one draw of z an image, averaged over
+    images; nats for Bernoulli pixels, minus the squared error for others. Values: ``elbo``, ``elbo.recon`` and
+    ``elbo.kl`` (both to be small).
 
     Args:
         data: held-out images; the other part of the split that was trained on when None.
@@ -123,9 +124,8 @@ class HeldOutELBO(Measure):
         found = encode(run.model, data, data.open(run.root, home(device)), count=self.images)
         if found.logvar is None:
             raise UserError(f"held-out ELBO: the codes of {run.experiment.method.name} have no widths, so no KL")
-        kl = 0.5 * (found.mean**2 + torch.expm1(found.logvar) - found.logvar)
         error = found.distortion["bce" if run.experiment.likelihood == "bernoulli" else "squared_error"]
-        recon, rate = float(error.double().mean()), float(kl.double().sum(1).mean())
+        recon, rate = float(error.double().mean()), mean_rate(found)
         return {"elbo": -(recon + rate), "elbo.recon": recon, "elbo.kl": rate}, {}
 
 

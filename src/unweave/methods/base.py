@@ -95,7 +95,12 @@ class Method(ABC):
         return {name: length for name, length in lengths.items() if isinstance(length, int)}
 
     def over(self, fraction: float) -> Self:
-        """A copy with the length of every schedule multiplied, for runs that are shorter or longer than published."""
+        """A copy with the length of every schedule multiplied, for runs that are shorter or longer than published.
+
+        Raises UserError for a fraction that is not above 0, or not finite.
+        """
+        if not 0 < fraction < math.inf:
+            raise UserError(f"{self.name}: over({fraction}); allowed: a finite number above 0")
         return replace(self, **{name: scaled(getattr(self, name), fraction) for name in self.schedules})
 
     @abstractmethod

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from unweave.data.base import DataSpec
 from unweave.methods.base import Method, Preset, at_least, need_company, one_of
-from unweave.methods.blocks import check_blocks, default_body, hsic, kl_to_block, permuted_parts, verdict
+from unweave.methods.blocks import check_blocks, default_body, hsic, permuted_parts, verdict
 from unweave.methods.mmd import mmd
 from unweave.networks import BlocksVAE, Body, Critic, Judged, Model
-from unweave.networks.blocks import Layer, block_root, rest_sizes
+from unweave.networks.blocks import Layer, block_root, kl_to_block, rest_sizes
 from unweave.references import LIU_2021
 from unweave.types import Adam, Batch, Draw, Loss, State, UserError
 
@@ -120,6 +120,11 @@ class BHiVAE(Method):
         one_of(self, "reconstruction", ("joint", "layers"))
         one_of(self, "stabiliser", ("none", "noise", "spectral"))
         check_blocks(self, latents)
+        if self.stabiliser != "none" and not self.critics:
+            raise UserError(
+                f"bhivae: stabiliser = {self.stabiliser!r} where there are no critics; allowed there: 'none' (or "
+                "'adversarial' for matching or separation)"
+            )
         if self.matching == "kl" and self.encoder != "stochastic":
             raise UserError(
                 "bhivae: matching = 'kl' with a deterministic encoder, which has no density; allowed there: "
@@ -165,7 +170,8 @@ class BHiVAE(Method):
         return tuple(role for role, how in roles.items() if how == "adversarial")
 
     def noise(self, data: DataSpec, latents: int, rows: int) -> Mapping[str, Draw]:
-        need_company(self, rows, 4 if self.separation == "hsic" else 2)
+        alone = self.matching == "kl" and self.separation == "none"
+        need_company(self, rows, 4 if self.separation == "hsic" else 1 if alone else 2)
         draws = {}
         for i, (s, h) in enumerate(zip(self.blocks, rest_sizes(self.blocks, latents, self.width), strict=True), 1):
             if self.encoder == "stochastic":

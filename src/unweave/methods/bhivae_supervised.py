@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from unweave.data.base import DataSpec
 from unweave.methods.base import Method, Preset, at_least, one_of
-from unweave.methods.blocks import check_blocks, default_body, kl_to_block
+from unweave.methods.blocks import check_blocks, default_body
 from unweave.names import hint
 from unweave.networks import BlocksVAE, Body, Critic, Judged, Model, detached
-from unweave.networks.blocks import Classifier, block_root, code_of
+from unweave.networks.blocks import Classifier, block_root, code_of, kl_to_block
 from unweave.references import LIU_2021
 from unweave.types import Adam, Batch, Loss, State, UserError
 

@@ -14,7 +14,7 @@ from unweave.data.base import DataSpec
 from unweave.methods.base import at_least
 from unweave.methods.mmd import gram
 from unweave.networks import MLP, Body, Conv, detached
-from unweave.types import Gaussian, UserError
+from unweave.types import UserError
 
 
 def check_blocks(method: Any, latents: int, layers: int | None = None) -> None:
@@ -44,25 +44,6 @@ def check_blocks(method: Any, latents: int, layers: int | None = None) -> None:
 def default_body(data: DataSpec) -> Body:
     """Dense 1200-1200 for grey images with a Bernoulli likelihood (the paper's binary sets), else convolutions."""
     return MLP() if data.shape[0] == 1 and data.likelihood == "bernoulli" else Conv()
-
-
-def kl_to_block(q: Gaussian, root: Tensor) -> Tensor:
-    """KL(N(m, diag v) ‖ N(0, Σ)) in nats, shape (N,), for Σ = root · rootᵀ.
-
-        ½ [ tr(Σ⁻¹ diag v) + mᵀ Σ⁻¹ m − d + log det Σ − Σ_j log v_j ]
-
-    >>> q = Gaussian(torch.zeros(1, 2), torch.zeros(1, 2))
-    >>> kl_to_block(q, torch.eye(2)).item()
-    0.0
-    """
-    logvar = torch.zeros_like(q.mean) if q.logvar is None else q.logvar
-    size = root.shape[-1]
-    identity = torch.eye(size, dtype=root.dtype, device=root.device)
-    inverse = torch.linalg.solve_triangular(root, identity, upper=False)
-    trace = torch.exp(logvar) @ (inverse**2).sum(0)
-    squared = ((q.mean @ inverse.mT) ** 2).sum(-1)
-    logdet = 2 * torch.log(torch.diagonal(root)).sum()
-    return 0.5 * (trace + squared - size + logdet - logvar.sum(-1))
 
 
 def hsic(s: Tensor, h: Tensor) -> Tensor:

@@ -168,7 +168,11 @@ class DEFT(Method):
         old = {"lr": self.gamma, "grad": 1.0, "freeze_dit": 0.0}[self.scaling]
         later = {"prior": 0.0, "zero_grad": 0.0 if self.scaling == "lr" else 1.0, "scale": old}[self.future]
         scales = [old if i < stage else 1.0 if i == stage else later for i in range(self.count)]
-        return {**{f"encoder {i}": Rate(s, reset) for i, s in enumerate(scales)}, "decoder": Rate(1.0, reset)}
+        rates = {**{f"encoder {i}": Rate(s, reset) for i, s in enumerate(scales)}, "decoder": Rate(1.0, reset)}
+        if self.scaling == "freeze_dit":
+            # Of no use before its group is old; its first steps would be too long if Adam had counted those.
+            rates |= {f"projection {i}": Rate(float(i < stage), reset) for i in range(self.count - 1)}
+        return rates
 
     def loss(self, model: Model, batch: Batch, state: State) -> Loss:
         net = cast(GroupedVAE, model)

@@ -68,7 +68,7 @@ class DynamicVAE(Method):
         ki: K_i, 0 or more with erow, 0 or less with cvpr22; None: 0.004 (erow), −0.005 (cvpr22).
         c_max: the last target in nats; None: 18 (erow), 20 (cvpr22).
         c_every: K, after how many steps the target rises (erow).
-        c_steps: T_C, after how many steps it is C_max (erow).
+        c_steps: T_C, after how many steps it is C_max, rounded down to a multiple of K (erow).
         c_stop: stay at C_max after T_C; without, the target goes on rising at the same pace (erow, an older version).
         smoothing: α in (0, 1], weight of the newest KL in the average A, which starts at 0 (erow).
         c_start: C_0, the first target in nats (cvpr22).
@@ -153,12 +153,14 @@ class DynamicVAE(Method):
             )
         if not 0 < self.smoothing <= 1:
             raise UserError(f"dynamic-vae: smoothing = {self.smoothing}; allowed: above 0, up to 1")
-        if self.c_steps < self.c_every:
+        if erow and self.c_steps < self.c_every:
             raise UserError(f"dynamic-vae: c_steps = {self.c_steps}; allowed: at least c_every = {self.c_every}")
-        if self.c_ramp > self.c_period:
+        if not erow and self.c_ramp > self.c_period:
             raise UserError(f"dynamic-vae: c_ramp = {self.c_ramp}; allowed: up to c_period = {self.c_period}")
         if not erow and c_max < self.c_start:
             raise UserError(f"dynamic-vae: c_max = {c_max}; allowed: at least c_start = {self.c_start}")
+        if not erow and not self.c_step and c_max > self.c_start:
+            raise UserError(f"dynamic-vae: c_step = 0; allowed: above 0, for C to rise from {self.c_start} to {c_max}")
         if erow and self.antiwindup == "author":
             raise UserError("dynamic-vae: antiwindup = 'author' goes only with variant = 'cvpr22'; allowed: 'back'")
 

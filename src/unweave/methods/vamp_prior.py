@@ -8,14 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
-import torch
-from torch import Tensor
-
 from unweave.data.base import DataSpec
 from unweave.methods.base import Method, Preset, at_least
 from unweave.methods.terms import autoencode, progress
 from unweave.networks import Body, Conv, Model, VampVAE
-from unweave.types import Adam, Batch, Gaussian, Loss, Reference, State, UserError
+from unweave.networks.vamp import mixture_log_prob
+from unweave.types import Adam, Batch, Loss, Reference, State, UserError
 
 AUTHORS = Preset(
     latents=40,
@@ -96,9 +94,3 @@ class VampPrior(Method):
         kl = (q.log_prob(z).sum(-1) - prior).mean()
         warm_up = progress(batch.step + 1, self.warmup_steps, kl.dtype)
         return Loss(recon + warm_up * kl, {"recon": recon, "kl": kl, "warm_up": warm_up})
-
-
-def mixture_log_prob(components: Gaussian, z: Tensor) -> Tensor:
-    """log p(z) in nats of (N, D) codes, (N,), under the even mixture of K Gaussians, one a row of ``components``."""
-    joint = components.log_prob(z[:, None]).sum(-1)
-    return torch.logsumexp(joint, dim=-1) - math.log(joint.shape[-1])

@@ -132,6 +132,14 @@ class BlocksVAE(Model):
         *parts, rest = draws.split(list(self.parts), -1)
         return torch.cat([*(part @ block_root(part.shape[-1], self.rho, part).mT for part in parts), rest], -1)
 
+    def rate(self, x: Tensor, q: Gaussian, z: Tensor, space: int = 0) -> Tensor | None:
+        if q.logvar is None:
+            return None
+        sizes = list(self.parts)
+        parts = [Gaussian(m, v) for m, v in zip(q.mean.split(sizes, -1), q.logvar.split(sizes, -1), strict=True)]
+        roots = [block_root(size, self.rho, z) for size in self.sizes]
+        return sum((kl_to_block(part, root) for part, root in zip(parts, roots, strict=False)), parts[-1].kl().sum(-1))
+
     def features(self, x: Tensor) -> Mapping[str, Tensor]:
         """Activations of the first encoder, and every layer's rest h^i."""
         inner = cast(Encoder, self.encoders[0]).features(x)
@@ -182,6 +190,25 @@ def _root_by_hand(identity: Tensor, rho: float | Tensor) -> Tensor:
     here, before = 1 + place * rho, 1 + (place - 1) * rho
     below = torch.tril(1 - identity)
     return identity * torch.sqrt((1 - rho) * here / before) + below * rho * torch.sqrt((1 - rho) / (before * here))
+
+
+def kl_to_block(q: Gaussian, root: Tensor) -> Tensor:
+    """KL(N(m, diag v) ‖ N(0, Σ)) in nats, shape (N,), for Σ = root · rootᵀ.
+
+        ½ [ tr(Σ⁻¹ diag v) + mᵀ Σ⁻¹ m − d + log det Σ − Σ_j log v_j ]
+
+    >>> q = Gaussian(torch.zeros(1, 2), torch.zeros(1, 2))
+    >>> kl_to_block(q, torch.eye(2)).item()
+    0.0
+    """
+    logvar = torch.zeros_like(q.mean) if q.logvar is None else q.logvar
+    size = root.shape[-1]
+    identity = torch.eye(size, dtype=root.dtype, device=root.device)
+    inverse = torch.linalg.solve_triangular(root, identity, upper=False)
+    trace = torch.exp(logvar) @ (inverse**2).sum(0)
+    squared = ((q.mean @ inverse.mT) ** 2).sum(-1)
+    logdet = 2 * torch.log(torch.diagonal(root)).sum()
+    return 0.5 * (trace + squared - size + logdet - logvar.sum(-1))
 
 
 def rest_sizes(blocks: Sequence[int], latents: int, width: int) -> tuple[int, ...]:

@@ -82,6 +82,9 @@ class Decoder(nn.Module):
 class Body(ABC):
     """An architecture by description: it builds the encoder and the decoder that a method's model is made of."""
 
+    def check(self, shape: Shape) -> None:  # noqa: B027 — a body may have nothing to check
+        """Raises UserError where no network for images of ``shape`` can be built; asked before anything is trained."""
+
     @abstractmethod
     def encoder(self, shape: Shape, outputs: int) -> Encoder:
         """Images of ``shape`` (C, H, W) to ``outputs`` numbers."""

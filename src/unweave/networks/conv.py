@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from unweave.names import known
 from unweave.networks.bodies import Body, Decoder, Encoder, Shape
 from unweave.networks.convolution import Conv2d, ConvTranspose2d
 from unweave.types import UserError
@@ -61,6 +62,10 @@ class Conv(Body):
     preset: str = "standard"
     hidden: int | None = None
 
+    def check(self, shape: Shape) -> None:
+        self._layout()
+        _sizes(shape)
+
     def encoder(self, shape: Shape, outputs: int) -> Encoder:
         layout = self._layout()
         sizes = _sizes(shape)
@@ -109,9 +114,7 @@ class Conv(Body):
         return Decoder(inputs, layout.undense[0], nn.Sequential(*layers))
 
     def _layout(self) -> Layout:
-        if self.preset not in LAYOUTS:
-            raise UserError(f"Conv: unknown preset {self.preset!r}; allowed: {', '.join(LAYOUTS)}")
-        layout = LAYOUTS[self.preset]
+        layout = LAYOUTS[known(self.preset, LAYOUTS, "preset of Conv")]
         if self.hidden is None:
             return layout
         if self.hidden < 1:

@@ -53,6 +53,15 @@ class Judged(Model):
     def decode(self, z: Tensor, space: int = 0) -> Tensor:
         return self.model.decode(z, space)
 
+    def sample(self, x: Tensor, q: Gaussian, noise: Tensor, space: int = 0) -> Tensor:
+        return self.model.sample(x, q, noise, space)
+
+    def rate(self, x: Tensor, q: Gaussian, z: Tensor, space: int = 0) -> Tensor | None:
+        return self.model.rate(x, q, z, space)
+
+    def distortion(self, logits: Tensor, x: Tensor) -> Tensor:
+        return self.model.distortion(logits, x)
+
     def prior(self, draws: Tensor) -> Tensor:
         return self.model.prior(draws)
 

@@ -17,8 +17,8 @@ from unweave.types import LOGVAR_RANGE, Gaussian
 class GroupedVAE(Model):
     """G encoders of D/G latents each, their codes side by side, decoded together.
 
-    Parameter groups: ``encoder 0`` … ``encoder G−1`` (``encoder`` when there is one) and ``decoder``, which takes the
-    projections along, if any.
+    Parameter groups: ``encoder 0`` … ``encoder G−1`` (``encoder`` when there is one), ``decoder``, and ``projection 0``
+    … ``projection G−2`` where there are projections.
 
     Args:
         encoder: body of each encoder.
@@ -27,7 +27,8 @@ class GroupedVAE(Model):
         start_at_prior: make every head start at 0, so that the posterior of a group that was never trained is the prior
             itself: mean 0, log-variance 0, no information about x.
         shared: one encoder for all groups, its outputs split, as the first version of the authors' code had it.
-        projections: give each group a learnable rescaling of its code, mean · exp(w1), logvar + w2 (w = 0 at first).
+        projections: give each group but the last a learnable rescaling of its code, mean · exp(w1), logvar + w2 (w = 0
+            at first).
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class GroupedVAE(Model):
                 head = cast(Encoder, one).head
                 nn.init.zeros_(head.weight)
                 nn.init.zeros_(head.bias)
-        self.w_mean = nn.Parameter(torch.zeros(groups, size)) if projections else None
-        self.w_logvar = nn.Parameter(torch.zeros(groups, size)) if projections else None
+        # The last group never becomes an old one.
+        count = groups - 1 if projections else 0
+        self.w_mean = nn.ParameterList(nn.Parameter(torch.zeros(size)) for _ in range(count))
+        self.w_logvar = nn.ParameterList(nn.Parameter(torch.zeros(size)) for _ in range(count))
 
     def parts(self, x: Tensor) -> list[Gaussian]:
         """q(z^i|x) of every group as its encoder gives it, before any projection."""
@@ -71,8 +74,8 @@ class GroupedVAE(Model):
         ]
 
     def project(self, q: Gaussian, group: int) -> Gaussian:
-        """The learnable rescaling of a group's code; the code itself without projections."""
-        if self.w_mean is None or self.w_logvar is None or q.logvar is None:
+        """The learnable rescaling of a group's code; the code itself without one."""
+        if group >= len(self.w_mean) or q.logvar is None:
             return q
         logvar = torch.clamp(q.logvar + self.w_logvar[group], *LOGVAR_RANGE)
         return Gaussian(q.mean * torch.exp(self.w_mean[group]), logvar)
@@ -96,7 +99,9 @@ class GroupedVAE(Model):
         for place in range(len(self.encoders)):
             name = "encoder" if self.shared else f"encoder {place}"
             found[name] = tuple(n for n in names if n.startswith(f"encoders.{place}."))
-        return {**found, "decoder": submodules(self, "decoder", "w_mean", "w_logvar")}
+        for place in range(len(self.w_mean)):
+            found[f"projection {place}"] = (f"w_mean.{place}", f"w_logvar.{place}")
+        return {**found, "decoder": submodules(self, "decoder")}
 
 
 def side_by_side(parts: list[Gaussian]) -> Gaussian:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unweave.types import UserError
+from unweave.names import known
 
 LIKELIHOODS = ("bernoulli", "squared")
 
@@ -23,8 +23,7 @@ def distortion(likelihood: str, logits: Tensor, x: Tensor) -> Tensor:
     >>> distortion("bernoulli", torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2))
     tensor([2.7726])
     """
+    known(likelihood, LIKELIHOODS, "likelihood")
     if likelihood == "bernoulli":
         return F.binary_cross_entropy_with_logits(logits, x, reduction="none").flatten(1).sum(1)
-    if likelihood == "squared":
-        return ((x - torch.sigmoid(logits)) ** 2).flatten(1).sum(1)
-    raise UserError(f"unknown likelihood {likelihood!r}; allowed: {', '.join(LIKELIHOODS)}")
+    return ((x - torch.sigmoid(logits)) ** 2).flatten(1).sum(1)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from torch import nn
 
+from unweave.names import known
 from unweave.networks.bodies import Body, Decoder, Encoder, Shape
 from unweave.types import UserError
 
@@ -32,8 +33,13 @@ class MLP(Body):
     hidden: tuple[int, ...] = (1200, 1200)
     activation: str = "relu"
 
+    def check(self, shape: Shape) -> None:
+        if not self.hidden or min(self.hidden) < 1:
+            raise UserError(f"MLP: hidden = {self.hidden}; allowed: one or more widths from 1")
+        known(self.activation, ACTIVATIONS, "activation of MLP")
+
     def encoder(self, shape: Shape, outputs: int) -> Encoder:
-        self._check()
+        self.check(shape)
         widths = (math.prod(shape), *self.hidden)
         layers: list[nn.Module] = [nn.Flatten()]
         for width, following in pairwise(widths):
@@ -41,15 +47,9 @@ class MLP(Body):
         return Encoder(nn.Sequential(*layers), widths[-1], outputs)
 
     def decoder(self, inputs: int, shape: Shape) -> Decoder:
-        self._check()
+        self.check(shape)
         widths = (*self.hidden[::-1], math.prod(shape))
         layers: list[nn.Module] = []
         for width, following in pairwise(widths):
             layers += [ACTIVATIONS[self.activation](), nn.Linear(width, following)]
         return Decoder(inputs, widths[0], nn.Sequential(*layers, nn.Unflatten(1, shape)))
-
-    def _check(self) -> None:
-        if not self.hidden or min(self.hidden) < 1:
-            raise UserError(f"MLP: hidden = {self.hidden}; allowed: one or more widths from 1")
-        if self.activation not in ACTIVATIONS:
-            raise UserError(f"MLP: unknown activation {self.activation!r}; allowed: {', '.join(ACTIVATIONS)}")

@@ -34,6 +34,11 @@ class Model(nn.Module, ABC):
         them."""
         return q.sample(noise)
 
+    def rate(self, x: Tensor, q: Gaussian, z: Tensor, space: int = 0) -> Tensor | None:
+        """(N,) KL(q(z|x) ‖ p(z)) in nats of models whose prior is not N(0, I), where the codes z = ``sample(x, q, …)``
+        take the place of an expectation that has no closed form; None where the prior is N(0, I)."""
+        return None
+
     @abstractmethod
     def decode(self, z: Tensor, space: int = 0) -> Tensor:
         """(N, D) codes -> (N, C, H, W) logits; a sigmoid makes an image of them."""

@@ -189,6 +189,24 @@ class TopDownVAE(Model):
         logvars = [q.logvar for q in posteriors if q.logvar is not None]
         return Gaussian(torch.cat([q.mean for q in posteriors], 1), torch.cat(logvars, 1))
 
+    def sample(self, x: Tensor, q: Gaussian, noise: Tensor, space: int = 0) -> Tensor:
+        """Every group from its posterior given the samples of those above it, as in training."""
+        draws = noise.split(self.sizes, 1)
+        levels = self.infer(x, noise)[0]
+        return torch.cat([level.posterior.sample(one) for level, one in zip(levels, draws, strict=True)], 1)
+
+    def rate(self, x: Tensor, q: Gaussian, z: Tensor, space: int = 0) -> Tensor:
+        """Σ of the groups' KL, each given the samples z of those above it."""
+        seen, parts = self.look(x), z.split(self.sizes, 1)
+        rates: list[Tensor] = []
+
+        def choose(place: int, group: Group, path: Tensor) -> Tensor:
+            rates.append(group.level(path, seen[place]).kl().sum(1))
+            return parts[place]
+
+        self.descend(x.shape[0], choose)
+        return torch.stack(rates).sum(0)
+
     def decode(self, z: Tensor, space: int = 0) -> Tensor:
         parts = z.split(self.sizes, 1)
         return self.descend(z.shape[0], lambda place, group, path: parts[place])

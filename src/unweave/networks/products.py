@@ -25,7 +25,8 @@ class ProductConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         (height, width), (down, across) = self.kernel, self.stride
         patches = F.pad(x, self.edges).unfold(2, height, down).unfold(3, width, across)
-        return _product(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+        # Laid out plainly: some layers under vmap look at how their input lies.
+        return _product(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2).contiguous()
 
 
 class ProductConvTranspose2d(nn.Module):
@@ -49,7 +50,7 @@ class ProductConvTranspose2d(nn.Module):
         y = y.flatten(4, 5).flatten(2, 3)
         (top, left), (lower, right) = self.padding, self.extra
         height, width = y.shape[2] - 2 * top + lower, y.shape[3] - 2 * left + right
-        return y[:, :, top : top + height, left : left + width]
+        return y[:, :, top : top + height, left : left + width].contiguous()
 
 
 def by_products(model: nn.Module) -> nn.Module:

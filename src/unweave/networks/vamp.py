@@ -73,5 +73,14 @@ class VampVAE(Model):
         noise = torch.cat([first[:, None], draws[:, 1:]], dim=1)
         return Gaussian(q.mean[chosen], q.logvar[chosen]).sample(noise)
 
+    def rate(self, x: Tensor, q: Gaussian, z: Tensor, space: int = 0) -> Tensor:
+        return q.log_prob(z).sum(-1) - mixture_log_prob(self.components(), z)
+
     def features(self, x: Tensor) -> Mapping[str, Tensor]:
         return self.encoder.features(x)
+
+
+def mixture_log_prob(components: Gaussian, z: Tensor) -> Tensor:
+    """log p(z) in nats of (N, D) codes, (N,), under the even mixture of K Gaussians, one a row of ``components``."""
+    joint = components.log_prob(z[:, None]).sum(-1)
+    return torch.logsumexp(joint, dim=-1) - math.log(joint.shape[-1])
