@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -35,7 +35,8 @@ class Options:
 def run(argv: Sequence[str]) -> int:
     """Print the entries."""
     options = parse(Options, argv, "cite")
-    things = {name: kind.references for name, kind in {**METHODS, **METRICS, **DATASETS}.items()}
+    kinds: dict[str, Any] = {**METHODS, **METRICS, **DATASETS}
+    things: dict[str, tuple[Reference, ...]] = {name: kind.references for name, kind in kinds.items()}
     things |= {"udr": (DUAN_2020,), "failure-rate": (WU_2022,)}
     if not options.names:
         raise UserError(f"nothing to cite named; allowed: {', '.join(things)}")
