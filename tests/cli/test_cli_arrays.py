@@ -135,8 +135,8 @@ def test_bad_codes_are_one_line(case: str, call: Call, tmp_path: Path) -> None:
 FACTORS: dict[str, tuple[dict[str, Any], str]] = {
     "typo": ({"level": LEVELS}, "did you mean 'levels'?"),
     "rows": ({"levels": LEVELS[:5]}, "allowed: (images, factors) and (images, latents) of the same images"),
-    "fractions": ({"levels": LEVELS + 0.5}, "whole level numbers"),
-    "negative": ({"levels": LEVELS - 1}, "0 … size − 1 per factor"),
+    "fractions": ({"levels": LEVELS + 0.5}, "whole numbers from 0"),
+    "negative": ({"levels": LEVELS - 1}, "levels holds -1; allowed are whole level numbers"),
     "sizes": ({"levels": LEVELS, "sizes": [2, 2]}, "do not fit sizes (2, 2)"),
     "sizes as fractions": ({"levels": LEVELS, "sizes": [3.0, 4.0]}, "'sizes' is float64"),
     "names": ({"levels": LEVELS, "names": np.array(["one"])}, "1 names for 2 factors"),

@@ -133,7 +133,7 @@ def test_the_kl_is_that_to_the_models_own_prior(method: Method, latents: int, by
     torch.manual_seed(0)
     with torch.no_grad():
         wanted = float(by_hand(run.model, x).mean())
-    assert values["elbo.kl"] == pytest.approx(wanted, rel=0.05, abs=0.03)
+    assert values["elbo.kl"] == pytest.approx(wanted, rel=0.05, abs=0.08)
     assert codes.rate is not None and float(codes.rate.mean()) == pytest.approx(values["elbo.kl"], rel=1e-9)
     closed = negative_elbo(codes._replace(rate=None)) - negative_elbo(codes) + values["elbo.kl"]
     assert abs(closed - wanted) > 2 * abs(values["elbo.kl"] - wanted), "the KL to N(0, I) is another number"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -26,7 +27,11 @@ class ProductConv2d(nn.Module):
         (height, width), (down, across) = self.kernel, self.stride
         patches = F.pad(x, self.edges).unfold(2, height, down).unfold(3, width, across)
         # Laid out plainly: some layers under vmap look at how their input lies.
-        return _product(patches, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2).contiguous()
+        return (
+            _product(patches, self.weight.flatten(1), self.bias)
+            .permute(0, 3, 1, 2)
+            .clone(memory_format=torch.contiguous_format)
+        )
 
 
 class ProductConvTranspose2d(nn.Module):
@@ -50,7 +55,7 @@ class ProductConvTranspose2d(nn.Module):
         y = y.flatten(4, 5).flatten(2, 3)
         (top, left), (lower, right) = self.padding, self.extra
         height, width = y.shape[2] - 2 * top + lower, y.shape[3] - 2 * left + right
-        return y[:, :, top : top + height, left : left + width].contiguous()
+        return y[:, :, top : top + height, left : left + width].clone(memory_format=torch.contiguous_format)
 
 
 def by_products(model: nn.Module) -> nn.Module:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,6 @@ def check_description(thing: Any, who: str) -> None:
     kind = type(thing)
     claim(is_dataclass(thing) and kind.__dataclass_params__.frozen, who, "is no frozen dataclass")
     claim(isinstance(getattr(kind, "name", None), str) and kind.name, who, "has no class attribute name")
-    bare = [one.name for one in fields(thing) if one.default is MISSING and one.default_factory is MISSING]
-    claim(not bare, who, f"has fields without a default: {', '.join(bare)}")
     try:
         hash(thing)
     except TypeError as error:

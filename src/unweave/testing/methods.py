@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import torch
@@ -80,6 +80,8 @@ def _check_settings(method: Method, who: str) -> None:
         wrong = sorted(set(preset.fields) - names)
         claim(not wrong, who, f"presets[{data!r}] names fields that do not exist: {', '.join(wrong)}")
         settled(kind(**preset.fields))
+    bare = [one.name for one in fields(method) if one.default is MISSING and one.default_factory is MISSING]
+    claim(not bare, who, f"has fields without a default: {', '.join(bare)}")
     typed = ", ".join(sorted(names & TYPED))
     claim(not typed, who, f"has fields called like options of unweave train: {typed}")
     claim(set(kind.schedules) <= names, who, f"schedules {kind.schedules} name fields that do not exist")
