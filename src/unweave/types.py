@@ -124,6 +124,21 @@ class Adam:
     clip: float | None = None
 
 
+def steady(z: Tensor) -> Tensor:
+    """(M, D) codes, a latent constant that differs by no more than the rounding of the numbers that they are.
+
+    Whole numbers and float64 stay as they are.
+
+    >>> steady(torch.tensor([[1.0, 1.0], [1.0 + 1e-7, 2.0]])).tolist()
+    [[1.0, 1.0], [1.0, 2.0]]
+    """
+    if not z.is_floating_point() or z.dtype == torch.float64:
+        return z
+    wide = z.double()
+    still = wide.amax(0) - wide.amin(0) <= 4 * torch.finfo(z.dtype).eps * wide.abs().amax(0)
+    return torch.where(still, z[:1], z)
+
+
 class Codes(NamedTuple):
     """A data set (or a sample of it), encoded once: all that metrics and analyses read.
 
@@ -186,9 +201,7 @@ class Codes(NamedTuple):
                 f"Codes.of: mean has shape {tuple(z.shape)}; allowed is (images, latents), neither of them 0"
             )
         if z.dtype in (torch.float16, torch.bfloat16):
-            # What differs by the rounding of the numbers it came as is constant; float32 would not show it any more.
-            still = z.amax(0).float() - z.amin(0).float() <= 4 * torch.finfo(z.dtype).eps * z.abs().amax(0).float()
-            z = torch.where(still, z[:1], z)
+            z = steady(z)  # float32 would not show any more how they were rounded
         whole = z.dtype in (torch.int32, torch.int64)
         wide = z.dtype == torch.float64 or (whole and bool((z.abs() > 2**24).any()))  # beyond what float32 tells apart
         z = z.to(torch.float64 if wide else torch.float32)

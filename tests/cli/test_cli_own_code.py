@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import unweave
+from unweave.cli import train
+from unweave.methods.base import TYPED
 
 from .conftest import TINY, Call
 
@@ -109,6 +112,10 @@ def test_workers_of_a_sweep_know_it(call: Call, own: Path) -> None:
 def test_fields_that_cannot_be_options(call: Call, own: Path, old: str, new: str, told: str) -> None:
     own.write_text(CODE.replace(old, new), encoding="utf-8")
     assert told in call("train", "halved-vae", "--data", "triangle", "--steps", "2", *TINY).line
+
+
+def test_what_no_field_may_be_called_is_what_train_takes() -> None:
+    assert {one.name for one in fields(train.Options)} == TYPED
 
 
 def test_a_method_without_a_summary_has_a_page_all_the_same(call: Call, own: Path) -> None:

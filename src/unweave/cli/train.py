@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, dataclass, field, fields, make_dataclass, replace
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from unweave.engine.place import place
 from unweave.engine.plan import size
 from unweave.engine.written import note_rewritten
 from unweave.methods import METHODS, Method
-from unweave.methods.base import TYPED
+from unweave.methods.base import untypeable
 from unweave.names import known
 from unweave.networks import MLP, Body, Conv
 from unweave.networks.conv import LAYOUTS
@@ -148,7 +148,8 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
     if data is None and not any(word in HELP for word in rest):
         raise UserError(f"no --data given; allowed: {', '.join(DATASETS)}, or {OWN}")
     kind = METHODS[name]
-    _typeable(kind)
+    if why := untypeable(kind):
+        raise UserError(why)
     images = dataset(data) if data else None
     preset = preset_for(kind, images or "")
     defaults = Options(
@@ -163,18 +164,6 @@ def read(argv: Sequence[str]) -> tuple[Method, Options]:
     both = [("method", kind, field(default=kind(**preset.fields))), ("training", Options, field(default=defaults))]
     found: Any = parse(make_dataclass("Train", both), rest, f"train {name}")
     return found.method, found.training
-
-
-def _typeable(kind: type[Method]) -> None:
-    """Raises UserError for a method of one's own whose fields cannot be options."""
-    for one in fields(kind):
-        if one.name in TYPED:
-            raise UserError(
-                f"{kind.__name__}.{one.name} is called like an option that every method takes; allowed: another name, "
-                f"none of {', '.join(sorted(TYPED))}"
-            )
-        if one.default is MISSING and one.default_factory is MISSING:
-            raise UserError(f"{kind.__name__}.{one.name} has no default; allowed: fields that have one")
 
 
 def _experiments(method: Method, options: Options, data: Dataset) -> Iterator[Complete]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 from unweave.data.base import DataSpec
@@ -106,6 +106,19 @@ class Method(ABC):
     @abstractmethod
     def loss(self, model: Model, batch: Batch, state: State) -> Loss:
         """The objective per image, the scalars to record, and the next memory."""
+
+
+def untypeable(kind: type[Method]) -> str:
+    """Why the fields of a method cannot all be options of the command line; empty where they can."""
+    for one in fields(kind):
+        if one.name in TYPED:
+            return (
+                f"{kind.__name__}.{one.name} is called like an option that every method takes; allowed: another name, "
+                f"none of {', '.join(sorted(TYPED))}"
+            )
+        if one.default is MISSING and one.default_factory is MISSING:
+            return f"{kind.__name__}.{one.name} has no default; allowed: fields that have one"
+    return ""
 
 
 def scaled(length: Any, fraction: float) -> Any:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from unweave.types import LOGVAR_RANGE, Codes, UserError
+from unweave.types import LOGVAR_RANGE, Codes, UserError, steady
 
 FEWEST = 10
 """A score on fewer images than this says nothing, so it is refused."""
@@ -95,14 +94,7 @@ def representation(codes: Codes, who: str) -> Floats:
         )
     if np.abs(z).max() > LARGEST:
         raise UserError(f"{who}: the codes reach {np.abs(z).max():.1e}; allowed is up to {LARGEST:.1e}, as in float32")
-    return _steady(z, codes.mean.dtype)
-
-
-def _steady(z: Floats, came: torch.dtype) -> Floats:
-    """The codes, with a latent constant that differs by no more than the rounding of the numbers they came as."""
-    if not came.is_floating_point or came == torch.float64:
-        return z
-    return np.where(np.ptp(z, axis=0) > 4 * torch.finfo(came).eps * np.abs(z).max(axis=0), z, z[:1])
+    return steady(codes.mean.detach().cpu()).double().numpy()
 
 
 def _dense(levels: Ints) -> Ints:

@@ -154,8 +154,7 @@ def summaries(
     for name in (column, *(by or ())):
         if name not in columns:
             raise UserError(_unknown(name, list(columns), flat))
-    if not any(_number(one.get(column)) is not None for one in flat):
-        raise UserError(_unknown(column, list(columns), flat))
+    _check_numbers(column, list(columns), flat)
     by = settings(rows) if by is None else list(by)
     down = prefers_lower(column) if lower is None else lower
     sign = -1.0 if down else 1.0
@@ -225,9 +224,8 @@ def correlations(rows: Sequence[Row], columns: Sequence[str]) -> NDArray[np.floa
 
     flat = [one.flat() for one in rows]
     names = list(dict.fromkeys(name for one in flat for name in one))
-    for column in columns:
-        if rows and not any(_number(one.get(column)) is not None for one in flat):
-            raise UserError(_unknown(column, names, flat))
+    for column in columns if rows else ():
+        _check_numbers(column, names, flat)
     table = np.array([[math.nan if (v := _scored(one, c)) is None else v for c in columns] for one in flat]).reshape(
         len(rows), len(columns)
     )
@@ -317,6 +315,12 @@ def _grouped(flat: Iterable[dict[str, Any]], by: Sequence[str]) -> dict[str, lis
 def _scored(one: Mapping[str, Any], column: str) -> float | None:
     """A finished run's number; None for any other's, which is that of some earlier step."""
     return _number(one.get(column)) if one["state"] == "done" else None
+
+
+def _check_numbers(name: str, columns: list[str], flat: Sequence[Mapping[str, Any]]) -> None:
+    """Raises UserError for a column that no run has a number in."""
+    if not any(_number(one.get(name)) is not None for one in flat):
+        raise UserError(_unknown(name, columns, flat))
 
 
 def _unknown(name: str, columns: list[str], flat: Sequence[Mapping[str, Any]]) -> str:

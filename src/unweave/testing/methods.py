@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from unweave.engine.experiment import Complete, Experiment
 from unweave.engine.plain import build, plain, settled
 from unweave.engine.step import Alone, Together
 from unweave.methods import Method
-from unweave.methods.base import TYPED
+from unweave.methods.base import untypeable
 from unweave.networks import MLP, Body, Model
 from unweave.testing.claims import check_description, check_example, claim, leaves_randomness_alone
 from unweave.testing.dots import Dots
@@ -80,10 +80,8 @@ def _check_settings(method: Method, who: str) -> None:
         wrong = sorted(set(preset.fields) - names)
         claim(not wrong, who, f"presets[{data!r}] names fields that do not exist: {', '.join(wrong)}")
         settled(kind(**preset.fields))
-    bare = [one.name for one in fields(method) if one.default is MISSING and one.default_factory is MISSING]
-    claim(not bare, who, f"has fields without a default: {', '.join(bare)}")
-    typed = ", ".join(sorted(names & TYPED))
-    claim(not typed, who, f"has fields called like options of unweave train: {typed}")
+    why = untypeable(kind)
+    claim(not why, who, why)
     claim(set(kind.schedules) <= names, who, f"schedules {kind.schedules} name fields that do not exist")
     longer = method.over(2.0)
     for name in kind.schedules:
