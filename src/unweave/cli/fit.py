@@ -25,6 +25,7 @@ from unweave.own.fitting import PLAN, short
 from unweave.report.latents import nats
 from unweave.report.settings import adam, architecture, words
 from unweave.store import RunFolder, StoreError
+from unweave.store.folder import HOLDER, LOCK
 from unweave.sweep import Standing
 from unweave.types import UserError
 from unweave.use.tables import check_form
@@ -122,7 +123,7 @@ def run(argv: Sequence[str]) -> int:
 def _swept(out: Path) -> Iterator[None]:
     """A folder in which nothing was written before something was refused does not stay."""
     made = [one for one in (out, *out.parents) if not one.exists()]
-    locks = [out / name for name in (".lock", ".holder.json") if not (out / name).exists()]
+    locks = [out / name for name in (LOCK, HOLDER) if not (out / name).exists()]
     try:
         yield
     except UserError:

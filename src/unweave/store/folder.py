@@ -42,6 +42,8 @@ LARGEST = 16 * 1024**3
 LARGEST_ARRAYS = 2 * 1024**3
 """Nor are the arrays that one job gives, in bytes."""
 
+LOCK, HOLDER = ".lock", ".holder.json"
+"""Files of whoever writes a folder: what is locked, and who says so."""
 FOUND = ("scores", "ceilings", "names", "explorer")
 """JSON files about a trained model, beside those that say what it is."""
 
@@ -84,14 +86,14 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # Not tied to a thread: an iterator that trains may be driven, and closed, from several.
-            lock = FileLock(self.path / ".lock", thread_local=False)
+            lock = FileLock(self.path / LOCK, thread_local=False)
             lock.acquire(timeout=wait)
         except Timeout:
             raise Held(f"{self.path} is being written by {self.holder()}; wait for it or stop it") from None
         except (OSError, NotImplementedError) as error:
             reason = getattr(error, "strerror", None) or error
             raise StoreError(f"cannot write in {self.path}: {reason}") from None
-        note = self.path / ".holder.json"
+        note = self.path / HOLDER
         try:
             try:
                 sweep(self.path)
@@ -125,7 +127,7 @@ class RunFolder:
     def held(self) -> bool:
         """Whether a living process writes here, as far as its note says; asked without touching the lock."""
         try:
-            who = read_json(self.path / ".holder.json")
+            who = read_json(self.path / HOLDER)
             if who["host"] != socket.gethostname() or os.name != "posix":
                 return True
             os.kill(int(who["process"]), 0)  # signal 0 only asks
@@ -138,7 +140,7 @@ class RunFolder:
     def holder(self) -> str:
         """Who writes here, in words."""
         try:
-            who = read_json(self.path / ".holder.json")
+            who = read_json(self.path / HOLDER)
             return f"process {who['process']} on {who['host']} since {who['since']}"
         except (StoreError, KeyError, TypeError):
             return "another process"
