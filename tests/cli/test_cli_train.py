@@ -17,6 +17,7 @@ import torch
 from unweave.cli import main, watch
 from unweave.engine.plan import Cost
 from unweave.methods import METHODS
+from unweave.networks import rounding
 from unweave.run import load
 from unweave.store import RunFolder
 
@@ -108,6 +109,14 @@ def test_what_has_no_effect_is_noted(words: tuple[str, ...], note: str, call: Ca
     told = call("train", *words, "--data", "triangle", "--batch", "4", "--network", "mlp", "--hidden", "8")
     assert told.code == 0, told.err
     assert f"note       {note}" in told.out
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_bf16_without_a_processor_for_it_is_noted(quick: bool, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounding, "multiplies_bf16", lambda: quick)
+    told = call(*VAE, "--steps", "1", "--precision", "bf16", "--device", "cpu")
+    assert told.code == 0, told.err
+    assert ("note       this processor has no quick bfloat16" in told.out) is not quick
 
 
 @pytest.mark.parametrize(

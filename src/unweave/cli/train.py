@@ -25,7 +25,7 @@ from unweave.engine.written import note_rewritten
 from unweave.methods import METHODS, Method
 from unweave.methods.base import untypeable
 from unweave.names import known
-from unweave.networks import MLP, Body, Conv
+from unweave.networks import MLP, Body, Conv, rounding
 from unweave.networks.conv import LAYOUTS
 from unweave.networks.likelihoods import LIKELIHOODS
 from unweave.report.settings import adam, architecture, changes, steered, words
@@ -224,13 +224,19 @@ def _announce(jobs: Sequence[Job], device: str, source: str, network: str | None
         f"  network    {architecture(one)}, {one.latents} latents, {one.likelihood}",
         f"  training   {one.steps:,} steps of {one.batch} images, {adam(one)}",
         f"  computing  {one.precision} on {device}",
-        *(f"  note       {line}" for line in (*_cut_short(one), *_unheard(one, network))),
+        *(f"  note       {line}" for line in (*_cut_short(one), *_unheard(one, network), *_rounding(one, device))),
     ]
     for place_, job in enumerate(jobs):
         lines.append(
             f"  {'folder' if not place_ else '':<11}{job.folder.path} (seed {job.experiment.seed}): {_standing(job)}"
         )
     return "\n".join(lines)
+
+
+def _rounding(one: Complete, device: str) -> list[str]:
+    if one.precision != "bf16" or device != "cpu" or rounding.multiplies_bf16():
+        return []
+    return ["this processor has no quick bfloat16: float32 is rounded to it; --precision float32 is quicker here"]
 
 
 def _expectation(found: Plan) -> str:

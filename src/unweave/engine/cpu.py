@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from unweave.networks.rounding import multiplies_bf16
+
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 
 
@@ -37,9 +39,7 @@ def default_precision() -> str:
     ``float32``."""
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    has = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    native = has is not None and bool(has()) and _flags() & {"avx512_bf16", "amx_bf16"}
-    return "bf16" if native else "float32"
+    return "bf16" if multiplies_bf16() and _flags() & {"avx512_bf16", "amx_bf16"} else "float32"
 
 
 @functools.cache

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from unweave.networks.rounding import in_bf16
+
 Shape = tuple[int, int, int]
 
 
@@ -24,8 +26,7 @@ class Trunk(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.channels_last:
             x = told_channels_last(x)
-        # Tensors of shapes alone have no autocast of their own.
-        with torch.autocast("cpu" if x.is_meta else x.device.type, torch.bfloat16, enabled=self.bf16):
+        with in_bf16(x.device, self.bf16):
             y = self.layers(x)
         if self.channels_last and y.requires_grad:
             y.register_hook(told_channels_last)

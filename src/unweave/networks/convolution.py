@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unweave.networks.rounding import multiplied_in
+
 FEW = 4
 """Output channels up to which a transposed convolution is a product of matrices followed by ``fold``."""
 
@@ -28,7 +30,9 @@ class Convolve(torch.autograd.Function):
         stride, padding, output_padding, transposed = how
         if transposed and weight.shape[1] <= FEW:
             return _folded(x, weight, bias, stride, padding, output_padding)
-        return torch.convolution(x, weight, bias, stride, padding, (1, 1), transposed, output_padding, 1)
+        kind = multiplied_in(x.dtype)
+        inputs = x.to(kind), weight.to(kind), bias.to(kind)
+        return torch.convolution(*inputs, stride, padding, (1, 1), transposed, output_padding, 1).to(x.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -41,9 +45,12 @@ class Convolve(torch.autograd.Function):
         stride, padding, output_padding, transposed = ctx.how
         needs = [*ctx.needs_input_grad[:2], False]
         bias = grad.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
-        grad_x, grad_weight, _ = torch.ops.aten.convolution_backward(
-            grad.to(weight.dtype), x, weight, None, stride, padding, (1, 1), transposed, output_padding, 1, needs
+        kind = multiplied_in(weight.dtype)
+        inputs = grad.to(weight.dtype).to(kind), x.to(kind), weight.to(kind)
+        grads = torch.ops.aten.convolution_backward(
+            *inputs, None, stride, padding, (1, 1), transposed, output_padding, 1, needs
         )
+        grad_x, grad_weight = (None if one is None else one.to(weight.dtype) for one in grads[:2])
         return grad_x, grad_weight, bias, None
 
 
@@ -57,7 +64,8 @@ def _folded(
     size = tuple((side - 1) * step - 2 * pad + k + more for side, step, pad, k, more in sides)
     pixels = x.permute(0, 2, 3, 1).reshape(n, height * width, channels).transpose(1, 2)
     # bmm, not matmul: the product for each image is laid out as fold reads it.
-    patches = torch.bmm(weight.reshape(channels, -1).t().expand(n, -1, -1), pixels)
+    kind = multiplied_in(x.dtype)
+    patches = torch.bmm(weight.to(kind).reshape(channels, -1).t().expand(n, -1, -1), pixels.to(kind)).to(x.dtype)
     wide = torch.promote_types(patches.dtype, torch.float32)
     patches = patches.to(wide)
     if size == (stride[0] * height, stride[1] * width):
