@@ -14,7 +14,6 @@ from unweave.methods.base import Method, Preset, at_least
 from unweave.methods.terms import number, progress
 from unweave.networks import Body, Model, TopDownVAE
 from unweave.networks.nvae import positions
-from unweave.networks.products import ProductConv2d, ProductConvTranspose2d
 from unweave.types import Adam, Batch, Loss, Reference, State, UserError
 
 FLOOR = 0.01
@@ -132,9 +131,8 @@ def largest(net: nn.Module, steps: int) -> tuple[Tensor, Tensor]:
 
     A convolution's weights are an (outputs, inputs · kernel) matrix, a transposed one's (inputs, outputs · kernel).
     """
-    # Computed as products (``lockstep="products"``) they are the same layers under another class.
-    kinds = (nn.Conv2d, nn.ConvTranspose2d, ProductConv2d, ProductConvTranspose2d)
-    matrices = [one.weight.flatten(1) for one in net.modules() if isinstance(one, kinds)]
+    convolutions = (one for one in net.modules() if isinstance(one, nn.Conv2d | nn.ConvTranspose2d))
+    matrices = [one.weight.flatten(1) for one in convolutions]
     gains = [one.weight.abs().amax() for one in net.modules() if isinstance(one, nn.GroupNorm)]
     return torch.stack([spectral_norm(one, steps) for one in matrices]).sum(), torch.stack(gains).sum()
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class ProductConv2d(nn.Module):
+class ProductConv2d(nn.Conv2d):
     """A ``Conv2d`` computed as patches times weights; it shares the layer's parameters.
 
     Under ``vmap`` with weights of its own for each model a convolution becomes one of many groups, and the product one
@@ -17,14 +17,14 @@ class ProductConv2d(nn.Module):
     """
 
     def __init__(self, layer: nn.Conv2d) -> None:
-        super().__init__()
+        how = layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding
+        super().__init__(*how, bias=layer.bias is not None, device="meta")  # type: ignore[arg-type]
         self.weight, self.bias = layer.weight, layer.bias
-        self.kernel, self.stride = layer.kernel_size, layer.stride
         down, across = _sides(layer)
         self.edges = (across, across, down, down)
 
     def forward(self, x: Tensor) -> Tensor:
-        (height, width), (down, across) = self.kernel, self.stride
+        (height, width), (down, across) = self.kernel_size, self.stride
         patches = F.pad(x, self.edges).unfold(2, height, down).unfold(3, width, across)
         # Laid out plainly: some layers under vmap look at how their input lies.
         return (
@@ -34,16 +34,17 @@ class ProductConv2d(nn.Module):
         )
 
 
-class ProductConvTranspose2d(nn.Module):
+class ProductConvTranspose2d(nn.ConvTranspose2d):
     """A ``ConvTranspose2d`` whose kernel is m strides wide: each window of m×m pixels makes stride×stride pixels."""
 
     def __init__(self, layer: nn.ConvTranspose2d) -> None:
-        super().__init__()
+        how = layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding
+        super().__init__(*how, layer.output_padding, bias=layer.bias is not None, device="meta")  # type: ignore[arg-type]
         self.weight, self.bias = layer.weight, layer.bias
-        self.stride, self.padding, self.extra = layer.stride, _sides(layer), layer.output_padding
         self.reach = tuple(k // s for k, s in zip(layer.kernel_size, layer.stride, strict=True))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        assert output_size is None, "a product makes the size that its layer makes"
         (m, n), (s, t) = self.reach, self.stride
         inputs, outputs = self.weight.shape[:2]
         patches = F.pad(x, (n - 1, n - 1, m - 1, m - 1)).unfold(2, m, 1).unfold(3, n, 1)
@@ -53,7 +54,7 @@ class ProductConvTranspose2d(nn.Module):
         bias = None if self.bias is None else self.bias[:, None].expand(outputs, s * t).reshape(-1)
         y = _product(patches, kernel, bias).unflatten(3, (outputs, s, t)).permute(0, 3, 1, 4, 2, 5)
         y = y.flatten(4, 5).flatten(2, 3)
-        (top, left), (lower, right) = self.padding, self.extra
+        (top, left), (lower, right) = _sides(self), self.output_padding
         height, width = y.shape[2] - 2 * top + lower, y.shape[3] - 2 * left + right
         return y[:, :, top : top + height, left : left + width].clone(memory_format=torch.contiguous_format)
 
