@@ -1,6 +1,6 @@
 """Train the small model that comes with the package, and write it where ``unweave explore --demo`` looks.
 
-    python examples/train_demo.py            # a few minutes on one thread of a processor
+    python examples/train_demo.py            # a minute or two on one thread of a processor
     python examples/train_demo.py somewhere  # writes elsewhere, and leaves the package as it is
 
 Ada-GVAE with dense layers on dSprites. It sees pairs of images that share all factors but some, weak supervision which

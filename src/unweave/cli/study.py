@@ -38,7 +38,7 @@ class Options:
 
     Args:
         name: of the study (see unweave list studies).
-        scale: smoke (seconds), small (an hour of two cores at most) or paper (as published).
+        scale: smoke (seconds), small (planned for an hour of two cores) or paper (as published).
         full: the whole published grid, of studies whose paper scale is a part of it.
         dry: say what would be run, and stop.
         on: ray or ray://HOST:PORT for a cluster; this machine when None.

@@ -85,7 +85,7 @@ class IRS(Metric):
         LOCATELLO_2019,
     )
     limits: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    cost: ClassVar[str] = "0.05 s"
+    cost: ClassVar[str] = "0.07 s"
 
     quantile: float = 0.99
     images: int | None = 10_000

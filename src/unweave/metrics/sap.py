@@ -64,7 +64,7 @@ class SAP(Metric):
         ),
         LOCATELLO_2019,
     )
-    cost: ClassVar[str] = "0.6 s"
+    cost: ClassVar[str] = "0.5 s"
 
     continuous: bool = False
     train: int = 10_000
