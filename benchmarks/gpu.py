@@ -222,7 +222,7 @@ def roofline(bench: Bench) -> Iterator[Row]:
             # The last of two steps: no further block is laid out during it.
             two = [bench.experiment("beta-vae", batch, "bf16", seed, steps=2) for seed in range(size)]
             with settings("bf16"):
-                blocks = Blocks(bench.learner(two, way), Trace(2, size), 0, LENGTH)
+                blocks = Blocks(bench.learner(two, way), Trace(2, size), 0, LENGTH, bench.runner("bf16", "blocks"))
                 blocks.run(1)
                 with counted:
                     blocks.run(1)

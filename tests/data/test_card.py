@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
-from unweave.data import DSprites, NoisyDSprites, Sprites, Triangle
+from unweave.data import Color, Dataset, DSprites, Noisy, Scream, Sprites, Triangle
 from unweave.data.base import Images
 from unweave.data.card import CardImages, on_card
+from unweave.engine.noise import draw
 from unweave.testing import Dots
 
 CPU = torch.device("cpu")
@@ -36,11 +39,22 @@ class Half(Images):
 
 
 def test_what_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    half, noisy, there = Half(), NoisyDSprites().open(), Dots().open()
-    assert all(on_card(one, CPU) is one for one in (half, noisy, there))
+    half, hazy, there = Half(), Dots(haze=0.3).open(), Dots().open()
+    assert all(on_card(one, CPU) is one for one in (half, hazy, there))
     sprites = Sprites(size=16, scales=2, orientations=3, positions=4).open()
     monkeypatch.setattr("unweave.data.card.fits", lambda size, device: False)
     assert on_card(sprites, CPU) is sprites
+
+
+@pytest.mark.parametrize("kind", [Color, Noisy, Scream])
+def test_of_painted_shapes_the_shapes_are_kept(kind: Callable[[Dataset], Dataset]) -> None:
+    painted = kind(Sprites(size=16, scales=2, orientations=3, positions=4)).open()
+    held = on_card(painted, CPU)
+    assert held.resident and not painted.resident and (held.rows, held.source) == (painted.rows, painted.source)
+    rows = torch.tensor([0, painted.rows - 1, 5])
+    draws = {name: draw(torch.tensor([7]), 0, name, what)[0] for name, what in painted.noise(3).items()}
+    assert torch.equal(held.batch(rows, draws), painted.batch(rows, draws))
+    assert torch.equal(held.levels(rows), painted.levels(rows))
 
 
 def test_what_can_be_looked_up_inside_a_step() -> None:

@@ -115,7 +115,7 @@ class Card:
     """Stands for ``torch.cuda``; counts what is asked of it."""
 
     def __init__(self) -> None:
-        self.recorded = self.replayed = self.ended = 0
+        self.recorded = self.replayed = self.ended = self.cleared = 0
         self.mode: list[Any] = []
         self.refuse = ""
 
@@ -145,6 +145,9 @@ class Card:
             tape.undo()
         self.recorded += 1
         graph.tape = tape
+
+    def clear(self) -> None:
+        self.cleared += 1
 
     def sync(self, mode: Any) -> None:
         while self.mode:
@@ -184,7 +187,9 @@ def put_in(monkeypatch: pytest.MonkeyPatch) -> Card:
         "graph": card.record,
         "get_sync_debug_mode": lambda: 0,
         "set_sync_debug_mode": card.sync,
+        "synchronize": lambda device=None: None,
     }
     for name, value in stands.items():
         monkeypatch.setattr(torch.cuda, name, value)
+    monkeypatch.setattr(torch._C, "_cuda_clearCublasWorkspaces", card.clear, raising=False)
     return card

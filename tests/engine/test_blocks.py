@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from unweave.engine import train
-from unweave.engine.ahead import Ahead
+from unweave.engine.ahead import ROOM, Ahead
 from unweave.engine.feed import Feed
 from unweave.engine.graph import WARM, Graphs, settings
 from unweave.methods import DEFT, METHODS, BetaVAE, ControlVAE, FactorVAE, Method, RecurD
@@ -175,12 +175,12 @@ class TestRecording:
 
     def test_warm_steps_then_one_recording_for_each_kind(self, card: Card) -> None:
         finals(tiny(steps=20), blocks=True)
-        assert (card.recorded, card.replayed) == (1, 20 - WARM)
+        assert (card.recorded, card.replayed, card.cleared) == (1, 20 - WARM, 1)
 
     def test_kinds_of_steps(self, card: Card) -> None:
         """Every second step moves the critic alone; a reset that comes once is never worth recording."""
         finals(fitted(RecurD(critic_hidden=8, critic_layers=1, n_critic=2), steps=20), blocks=True)
-        assert (card.recorded, card.replayed) == (2, 20 - 2 * WARM)
+        assert (card.recorded, card.replayed, card.cleared) == (2, 20 - 2 * WARM, 2)
         card.recorded = card.replayed = 0
         finals(tiny(STAGES, steps=20), blocks=True)
         # Stage 0 alone, then stage 1 up to the end, its first step with a reset: DEFT's last stage has no end.
@@ -243,16 +243,17 @@ class TestAhead:
     @pytest.mark.parametrize(
         "method", ["vae", "ada-gvae", FactorVAE(critic_hidden=8, critic_layers=1, second_batch=True)]
     )
-    @pytest.mark.parametrize("small", [1 << 16, 30])
-    def test_batches(self, method: Any, resident: bool, small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(("small", "room"), [(1 << 16, 0), (30, 0), (30, 1 << 30)])
+    def test_batches(self, method: Any, resident: bool, small: int, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("unweave.engine.ahead.SMALL", small)
+        monkeypatch.setitem(ROOM, "cpu", room)
         monkeypatch.setattr("unweave.engine.ahead.CHUNK", 100)
         data = Dots(haze=0.3)
         images, device = data.open(), torch.device("cpu")
         monkeypatch.setattr(type(images), "resident", resident)
         feeds = [Feed(tiny(method, data, seed=s, batch=6), images, device) for s in (0, 2**40)]
         ahead = Ahead(feeds, 12)
-        assert bool(ahead.large) == (small == 30)
+        assert bool(ahead.large) == (small == 30 and not room)
         for start, count in ((0, 12), (12, 12), (3, 5)):
             ahead.fill(start, count)
             for place in range(count):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 
 from unweave.engine import pack, vary
+from unweave.engine.beside import Beside
 from unweave.engine.experiment import Complete
-from unweave.engine.step import Alone, Failure, Together
+from unweave.engine.step import Alone, Failure, Learner, Together
+from unweave.engine.train import learner_of
 from unweave.methods import DEFT, METHODS, VAE, BetaVAE, ControlVAE, DeVAE, FactorVAE, Method
 from unweave.networks import Conv
 from unweave.testing import Dots
@@ -18,6 +21,8 @@ from unweave.types import Adam
 
 from .tiny import apart, finals, same, tiny
 
+TRAIN = sys.modules[learner_of.__module__]
+"""The module, whose name the function inside it has taken."""
 CRITIC: dict[str, Any] = {"critic_hidden": 8, "critic_layers": 2}
 METHODS_AND_OPTIONS = [
     VAE(),
@@ -155,3 +160,23 @@ def test_whole_numbers_for_floats_train_in_lockstep_with_their_own_values() -> N
     together = finals(members, lockstep=True)
     for one in members:
         assert apart(together[one.key], finals(one)[one.key]) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "size", "found"),
+    [
+        *(("cuda", asked, 2, Beside) for asked in (None, True, "branches")),
+        *(("cuda", asked, 1, Alone) for asked in (None, False)),
+        *(("cuda", asked, 2, Together) for asked in ("vmap", "products")),
+        *(("cpu", True, size, Together) for size in (1, 2)),
+    ],
+)
+def test_which_way_a_pack_goes(
+    kind: str, asked: Any, size: int, found: type[Learner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``True`` on a card is what a card chooses, ``vmap`` elsewhere."""
+    made: list[type[Learner]] = []
+    for one in (Alone, Beside, Together):
+        monkeypatch.setattr(TRAIN, one.__name__, lambda *_, one=one, **__: made.append(one))
+    learner_of([tiny(seed=s) for s in range(size)], Dots().open(), torch.device(kind), asked)
+    assert made == [found]

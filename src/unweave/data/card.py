@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from unweave.data.base import Dataset, Images
 from unweave.data.stored import fits
+from unweave.data.variants import VariantImages
 
 PIECE = 1024
 """Images asked for at a time while the table is filled."""
@@ -38,7 +40,13 @@ class CardImages(Images):
 
 def on_card(images: Images, device: torch.device) -> Images:
     """The images as a table on the device, so that steps which run there by themselves can look them up; as they are
-    where they do that already, have nuisance noise, are no whole levels of 255, or do not fit."""
+    where they do that already, have nuisance noise, are no whole levels of 255, or do not fit. Of images that are
+    painted anew at every access, the shapes are kept."""
+    if isinstance(images, VariantImages):
+        painted = copy(images)
+        painted.shapes = on_card(images.shapes, device)
+        painted.streams = painted.shapes.streams
+        return painted
     if images.resident or images.noise(1):
         return images
     first = images.batch(torch.arange(1), {})

@@ -14,15 +14,17 @@ from unweave.types import Batch, Draw
 
 CHUNK = 1 << 22
 """Random numbers made in one go; several integers of 64 bits are held for each while they are."""
+ROOM = {"cuda": 4 << 30}
+"""Bytes for the random numbers of a block on a kind of device; elsewhere draws of more than ``SMALL`` numbers wait."""
 
 
 class Ahead:
     """Rows, labels and noise of ``length`` steps in tensors that stay where they are, and the batch of one of them.
 
     The numbers are those of ``Feed``, bit for bit. A step only picks its part: one draw costs a hundred small
-    operations, for one step of one model as for a hundred steps of all. Draws too large for that (noise on every pixel)
-    are made inside the step, from the number of the step as the device knows it. Images that lie on the device are
-    looked up there too; others are put in place by ``stage`` before each step.
+    operations, for one step of one model as for a hundred steps of all. Draws too large for that (noise on every pixel,
+    in the main memory or for many models) are made inside the step, from the number of the step as the device knows it.
+    Images that lie on the device are looked up there too; others are put in place by ``stage`` before each step.
 
     Args:
         feeds: of the members; they share one opened data set and differ in seeds.
@@ -40,7 +42,8 @@ class Ahead:
         wanted = {f"noise {name}": what for name, what in first.noise.items()}
         for view in ("x", "y") if self.views > 1 else ("x",):
             wanted |= {f"nuisance {view} {name}": what for name, what in first.nuisance.items()}
-        self.large = {name: what for name, what in wanted.items() if math.prod(what.shape) > SMALL}
+        held = ROOM.get(self.device.type, 0) // (length * self.members * self.dtype.itemsize * max(1, len(wanted)))
+        self.large = {name: what for name, what in wanted.items() if math.prod(what.shape) > max(SMALL, held)}
         self.small = {name: what for name, what in wanted.items() if name not in self.large}
         self.held: dict[str, Tensor] = {}
 
@@ -63,12 +66,11 @@ class Ahead:
             self._keep("rows y", found.view(rows.shape))
         elif self.views > 1:
             self._keep("rows y", torch.stack([span[1] for span in spans], 1))
-        if self.inside:
-            self._keep("labels", self.images.levels(flat).view(*rows.shape, -1))
+        self._keep("labels", self.images.levels(flat).to(self.device).view(*rows.shape, -1))
         for name, what in self.small.items():
             self._keep(name, self._drawn(name, what, start, count))
         # Where the images do not lie on the device, their rows are wanted in the main memory, once a block.
-        self.start = start
+        self.start, self.count = start, count
         self.rows = {} if self.inside else {v: self.held[f"rows {v}"].cpu() for v in ("x", "y")[: self.views]}
 
     def stage(self, place: int) -> None:
@@ -80,9 +82,8 @@ class Ahead:
             at = torch.full((1,), place, dtype=torch.int64, device=self.device)
             draws = self._nuisance(view, at, self.start + place)
             self._place(f"images {view}", self._look(some, draws))
-            if view == "x":
-                labels = self.images.levels(some.flatten())
-                self._place("labels now", labels.view(*some.shape, labels.shape[-1]))
+            if self.images.streams and place + 1 < self.count:
+                self.images.ahead(rows[place + 1].flatten())
 
     def batch(self, place: Tensor, now: Tensor) -> Batch:
         """The stacked batch of a step, (S, N, …), from tensors on the device alone.
@@ -95,7 +96,7 @@ class Ahead:
         if not self.inside:
             x = self.held["images x"]
             y = self.held["images y"] if self.views > 1 else x
-            return Batch(x, y, self.held["labels now"], noise, now, self.images.rows)
+            return Batch(x, y, self._at("labels", place), noise, now, self.images.rows)
         seen = [
             self._look(self._at("rows " + view, place), self._nuisance(view, place, now))
             for view in ("x", "y")[: self.views]

@@ -45,7 +45,7 @@ class Eager(Runner):
         step()
 
     def mark(self) -> Callable[[], None]:
-        return lambda: None
+        return torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
 
 
 class Graphs(Runner):
@@ -119,6 +119,10 @@ class Graphs(Runner):
 
     def _record(self, kind: Hashable, step: Callable[[], None]) -> bool:
         graph = torch.cuda.CUDAGraph()
+        # Memory that cuBLAS keeps for a stream would be shared with whoever else is given this stream, and from PyTorch
+        # 2.12 on is taken away when that one's graphs end. Made anew while recording, it lies in the pool of these.
+        torch.cuda.synchronize(self.device)
+        torch._C._cuda_clearCublasWorkspaces()
         try:
             # Errors of this thread only: others may use the card meanwhile, the one that runs backward passes included.
             with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):

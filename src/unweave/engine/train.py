@@ -122,7 +122,7 @@ def train(
         out: folder for run folders, ``out/<key>/``; nothing is written when None.
         resume: go on from a checkpoint in ``out``, and pass over what is done; else start afresh.
         lockstep: train packs in lockstep (True, or how: ``vmap``, ``products``, ``branches``), one model after the
-            other (False), or choose: lockstep on a GPU.
+            other (False), or choose: lockstep on a GPU. True is what a GPU chooses there, ``vmap`` elsewhere.
         blocks: take up to 128 steps without a look at the device in between (True; a GPU records them as a CUDA graph),
             look at each (False), or choose: blocks on a GPU.
         most: models that train in lockstep at most (``plan`` says how many fit); all of a pack when None.
@@ -191,7 +191,7 @@ def learner_of(
     """What trains some experiments that can run in lockstep, in the way that is asked for; see ``train``."""
     if len(members) == 1 and (lockstep is None or lockstep is False):
         return Alone(members[0], images, device)
-    if lockstep is None:
+    if lockstep is None or (lockstep is True and device.type == "cuda" and len(members) > 1):
         lockstep = [way for size, way in WAYS if size <= len(members)][-1]
     if lockstep == "branches":
         return Beside(members, images, device)
