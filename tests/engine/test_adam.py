@@ -211,3 +211,24 @@ def _without_channels_last(to):  # type: ignore[no-untyped-def]
 
 def _split(row: Tensor) -> tuple[Tensor, ...]:
     return row[:12].view(3, 4).clone(), row[12:].clone()
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_a_row_in_parts_moves_as_a_whole_one(settings: Adam, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Group(tuple(SHAPES), starts(1), [settings])
+    monkeypatch.setattr(adam, "PARTS", {"cpu": 3})
+    monkeypatch.setattr(adam, "LEAST", 4)
+    parts = Group(tuple(SHAPES), starts(1), [settings])
+    assert [len(part) for part in parts._parts[0]] == [6, 6, 5] and len(whole._parts[0]) == 1
+    pace = torch.tensor([settings.lr], dtype=torch.float64)
+    for step, grads in enumerate(gradients(1)):
+        for group in (whole, parts):
+            group.grad.copy_(grads)
+            if step % 2:
+                group.update([Rate(scale=0.5, reset=step == 21)])
+            else:
+                group.glide(pace, torch.tensor([step % 6 > 0]), torch.tensor([step == 30]))
+    for name in ("flat", "m", "v", "count"):
+        torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-13, atol=0)
+    # Since the reset at step 30: ten odd steps, and of nine even ones the six that move.
+    assert whole.count.item() == 10 + 6

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adam import adam as fused_adam
 
 from unweave.engine.place import home, precise
 from unweave.types import Adam, Rate
@@ -14,6 +13,9 @@ from unweave.types import Adam, Rate
 ALIGNED = {"cuda": 64}
 """Numbers in whose multiples every parameter begins on a kind of device. Libraries for cards choose kernels by how an
 address is aligned, so those of a model must not depend on its place in the pack."""
+PARTS, LEAST = {"cuda": 36}, 1 << 14
+"""Parts, each of so many numbers or more, in which torch's kernel gets a model's row: a processor of a card takes
+65,536 numbers of a part, so that a whole row would keep few of them busy."""
 
 
 class Group:
@@ -42,6 +44,10 @@ class Group:
         self._rests = tuple(self._column([1 - a.betas[k] for a in s]) for k in (0, 1))
         self._decay, self._eps = self._column([a.weight_decay for a in s]), self._column([a.eps for a in s])
         exact = home(self.flat.device)
+        # What stays where it is can be cut once; of a pack every model is updated at once, and nothing is cut.
+        parts = PARTS.get(self.flat.device.type, 1)
+        length = max(LEAST, self._room(-(-self.flat.shape[1] // parts))) if parts > 1 else self.flat.shape[1]
+        self._parts = [list(one[0].split(length)) for one in (self.flat, self.grad, self.m, self.v)]
         self._exact = [torch.tensor([a.betas[k] for a in s], dtype=torch.float64).to(exact) for k in (0, 1)]
 
     def views(self, buffer: Tensor) -> dict[str, Tensor]:
@@ -118,23 +124,22 @@ class Group:
     def _fused(self, lr: float | Tensor, rests: Tensor | None) -> None:
         """One step of the only model in torch's kernel, which passes over everything where ``rests`` is 1."""
         s = self.settings[0]
-        fused_adam(
-            [self.flat],
-            [self.grad],
-            [self.m],
-            [self.v],
+        self.count.add_(1)
+        torch._fused_adam_(  # type: ignore[call-overload]
+            *self._parts,
             [],
-            [self.count[0]],
-            fused=True,
-            found_inf=rests,
-            amsgrad=False,
+            [self.count[0]] * len(self._parts[0]),
+            lr=lr,
             beta1=s.betas[0],
             beta2=s.betas[1],
-            lr=lr,
             weight_decay=s.weight_decay,
             eps=s.eps,
+            amsgrad=False,
             maximize=False,
+            found_inf=rests,
         )
+        if rests is not None:
+            self.count.sub_(rests)
 
     def _many(self, step: Tensor, moves: Tensor) -> None:
         """One step of all models, (S, 1) long; those that do not move keep everything."""
