@@ -50,7 +50,7 @@ class Reconstruction(Metric):
     better: ClassVar[str] = "lower"
     reads: ClassVar[str] = "distortion"
     limits: ClassVar[tuple[float, float]] = (0.0, math.inf)
-    cost: ClassVar[str] = "0.01 s"
+    cost: ClassVar[str] = "0.02 s"
 
     kind: Literal["sum-bce", "sum-se", "mean-bce", "mean-se"] = "sum-bce"
 
