@@ -21,7 +21,7 @@ from unweave.types import Adam
 
 from .tiny import apart, finals, same, tiny
 
-TRAIN = sys.modules[learner_of.__module__]
+LOOP = sys.modules["unweave.engine.train"]
 """The module, whose name the function inside it has taken."""
 CRITIC: dict[str, Any] = {"critic_hidden": 8, "critic_layers": 2}
 METHODS_AND_OPTIONS = [
@@ -177,6 +177,6 @@ def test_which_way_a_pack_goes(
     """``True`` on a card is what a card chooses, ``vmap`` elsewhere."""
     made: list[type[Learner]] = []
     for one in (Alone, Beside, Together):
-        monkeypatch.setattr(TRAIN, one.__name__, lambda *_, one=one, **__: made.append(one))
+        monkeypatch.setattr(LOOP, one.__name__, lambda *_, one=one, **__: made.append(one))
     learner_of([tiny(seed=s) for s in range(size)], Dots().open(), torch.device(kind), asked)
     assert made == [found]

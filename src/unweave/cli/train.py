@@ -234,6 +234,7 @@ def _announce(jobs: Sequence[Job], device: str, source: str, network: str | None
 
 
 def _rounding(one: Complete, device: str) -> list[str]:
+    """What there is to say of bfloat16 where it is slow."""
     if one.precision != "bf16" or device != "cpu" or rounding.multiplies_bf16():
         return []
     return ["this processor has no quick bfloat16: float32 is rounded to it; --precision float32 is quicker here"]

@@ -44,9 +44,10 @@ class Group:
         self._rests = tuple(self._column([1 - a.betas[k] for a in s]) for k in (0, 1))
         self._decay, self._eps = self._column([a.weight_decay for a in s]), self._column([a.eps for a in s])
         exact = home(self.flat.device)
-        # What stays where it is can be cut once; of a pack every model is updated at once, and nothing is cut.
-        parts = PARTS.get(self.flat.device.type, 1)
-        length = max(LEAST, self._room(-(-self.flat.shape[1] // parts))) if parts > 1 else self.flat.shape[1]
+        # Rows stay where they are, so the one that ``_fused`` updates is cut once.
+        size = self.flat.shape[1]
+        parts = PARTS.get(self.flat.device.type)
+        length = size if parts is None else max(LEAST, self._room(-(-size // parts)))
         self._parts = [list(one[0].split(length)) for one in (self.flat, self.grad, self.m, self.v)]
         self._exact = [torch.tensor([a.betas[k] for a in s], dtype=torch.float64).to(exact) for k in (0, 1)]
 
