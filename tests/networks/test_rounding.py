@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from unweave.engine import Experiment, train
+from engine.tiny import every, fitted
+from unweave.engine import train
+from unweave.engine.experiment import Complete
 from unweave.engine.step import Alone
-from unweave.methods import METHODS, Method
+from unweave.methods import METHODS
 from unweave.networks import Conv, rounding
 from unweave.networks.bodies import Trunk
 from unweave.networks.convolution import Conv2d, ConvTranspose2d
 from unweave.networks.parallel import ParallelLinear
-from unweave.testing import Dots
 
 CPU = torch.device("cpu")
 
@@ -46,16 +47,13 @@ def processor(quick: bool) -> Iterator[None]:
         yield
 
 
-def described(kind: type[Method], precision: str) -> Experiment:
-    small = {"critic_hidden": 8} if kind.name == "factor-vae" else {}
-    latents = {"bhivae": 8, "bhivae-supervised": 8, "nvae": 10}.get(kind.name, 4)
-    network = Conv("lite", 8)
-    return Experiment(kind(**small), Dots(), network, latents=latents, steps=4, batch=4, precision=precision)
+def described(name: str, precision: str) -> Complete:
+    return fitted(every(name), network=Conv("lite", 8), steps=4, precision=precision)
 
 
-def first_step(kind: type[Method], precision: str) -> tuple[float, Tensor]:
+def first_step(name: str, precision: str) -> tuple[float, Tensor]:
     """The loss of a model's first batch and its gradient."""
-    one = described(kind, precision).complete()
+    one = described(name, precision)
     learner = Alone(one, one.data.open(None, CPU), CPU)
     (model,) = learner.models
     loss = one.method.loss(model, learner.feed.batch(0), learner.state).total
@@ -63,13 +61,13 @@ def first_step(kind: type[Method], precision: str) -> tuple[float, Tensor]:
     return loss.item(), torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-@pytest.mark.parametrize("kind", METHODS.values(), ids=lambda kind: kind.name)
-def test_every_method_computes_what_a_processor_with_bfloat16_would(kind: type[Method]) -> None:
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_computes_what_a_processor_with_bfloat16_would(name: str) -> None:
     with processor(quick=True):
-        loss, grad = first_step(kind, "bf16")
+        loss, grad = first_step(name, "bf16")
     with processor(quick=False), Multiplied() as found:
-        same, near = first_step(kind, "bf16")
-    exact, full = first_step(kind, "float32")
+        same, near = first_step(name, "bf16")
+    exact, full = first_step(name, "float32")
     assert found.seen == {torch.float32}
     assert same == pytest.approx(loss, rel=1e-4)
     assert same != exact and not torch.equal(near, full)
@@ -113,7 +111,7 @@ def test_whole_numbers_are_rounded_once(name: str) -> None:
 
 @pytest.mark.parametrize("way", ["vmap", "products"])
 def test_models_in_lockstep_too(way: str) -> None:
-    one = described(METHODS["beta-vae"], "bf16")
+    one = described("beta-vae", "bf16")
     with processor(quick=False):
         (together,) = train([one, replace(one, seed=1)], every=4, lockstep=way)
         (alone,) = train(one, every=4)
