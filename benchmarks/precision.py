@@ -1,6 +1,6 @@
 """What bf16 costs in learning: the same seeds trained in float32 and in bf16, compared within the spread over seeds.
 
-    python benchmarks/precision.py [--seeds 5] [--steps 10000] [--betas 1 4 16] [--out runs/precision.csv]
+    python benchmarks/precision.py [--seeds 5] [--first 0] [--steps 10000] [--betas 1 4 16] [--out runs/precision.csv]
 
 Trains β-VAE on dSprites (drawn) and reads, at ten points of each training, the reconstruction error and MIG on 5,000
 images, and from its record the KL and the loss. Prints, for each pressure, the mean difference bf16 − float32 over
@@ -35,7 +35,7 @@ def experiments(args: argparse.Namespace) -> dict[str, Complete]:
     """Key -> what to train."""
     precisions = ["float32", "bf16", *(["tf32"] if args.device == "cuda" else [])]
     found = {}
-    for seed in range(args.seeds):
+    for seed in range(args.first, args.first + args.seeds):
         for beta in args.betas:
             for precision in precisions:
                 one = Experiment(
@@ -85,6 +85,7 @@ def told(rows: list[dict[str, Any]], beta: float, steps: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--betas", type=float, nargs="+", default=[1.0, 4.0, 16.0])
     parser.add_argument("--lr", type=float, default=1e-3)
@@ -96,6 +97,7 @@ def main() -> None:
     args = parser.parse_args()
     command = f"python benchmarks/precision.py --seeds {args.seeds} --steps {args.steps} --lr {args.lr:g}"
     command += f" --network {args.network} --betas {' '.join(f'{beta:g}' for beta in args.betas)}"
+    command += f" --first {args.first}" if args.first else ""
     asked = experiments(args)
     rows = kept(args.out)
     if any(row.get("key") not in asked for row in rows):
@@ -110,7 +112,7 @@ def main() -> None:
     of_job = {job.key: job.experiment for job in jobs}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # One seed after the other, since within a sweep the longest trainings come first: all of float32.
-    for seed in range(args.seeds):
+    for seed in range(args.first, args.first + args.seeds):
         some = [job for job in jobs if job.experiment.seed == seed]
         for result in perform(some, args.runs, workers=args.workers, device=args.device):
             if result.failed:

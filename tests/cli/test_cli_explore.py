@@ -69,7 +69,7 @@ def test_explore_serves_runs_and_the_demo(runs: Path, tmp_path: Path) -> None:
 
 def test_explore_answers_until_it_is_told_to_stop(tmp_path: Path) -> None:
     words = [sys.executable, "-W", "error", "-m", "unweave", "explore", "--demo", "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     environment.pop("PYTHONUNBUFFERED", None)  # a pipe gets the address all the same
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment) as process:
         assert process.stdout is not None

@@ -52,7 +52,7 @@ def _same(ours: Path, theirs: Path) -> None:
 
 def _process(words: tuple[str, ...], folder: Path, *python: str) -> subprocess.Popen[str]:
     source = str(Path(watch.__file__).resolve().parents[2])
-    environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": source}
     start = [sys.executable, *(python or ("-m", "unweave")), *words]
     pipe = subprocess.PIPE
     return subprocess.Popen(start, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True)

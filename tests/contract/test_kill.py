@@ -124,7 +124,7 @@ def test_killed_ten_times_and_read_all_the_while(tmp_path: Path) -> None:
     reader.start()
     words = [sys.executable, "-c", TRAINER, str(STEPS), str(KILLS), str(tmp_path)]
     source = str(Path(__file__).parents[2] / "src")
-    environment = {**os.environ, "PYTHONPATH": source, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": source}
     try:
         done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=300)
     finally:

@@ -80,7 +80,7 @@ def fill(place: Path, count: int, different: int) -> None:
 
 
 def child(task: str, place: Path, cache: Path) -> subprocess.Popen[str]:
-    words = {**os.environ, "PYTHONPATH": str(SOURCE), "UNWEAVE_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+    words = {**os.environ, "PYTHONPATH": str(SOURCE), "UNWEAVE_CACHE": str(cache)}
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, task, str(place)], stdout=subprocess.PIPE, env=words, text=True
     )

@@ -125,7 +125,7 @@ def test_another_version_of_python_says_nothing(method, tmp_path):
 def test_a_program_and_its_workers_know_a_method_by_one_text(tmp_path):
     program = tmp_path / "study.py"
     program.write_text(PROGRAM.format(out=str(tmp_path / "runs")))
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     later = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import study; study.run()"
     for words in ([str(program)], [str(program)], ["-c", later]):
         done = subprocess.run([sys.executable, *words], capture_output=True, text=True, env=environment, timeout=300)

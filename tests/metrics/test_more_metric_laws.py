@@ -33,7 +33,7 @@ from unweave.metrics import (
     ceiling,
     floor,
 )
-from unweave.metrics.information import mutual_information
+from unweave.metrics.information import entropy, mutual_information
 from unweave.testing import check_metric
 from unweave.types import Codes, UserError
 
@@ -297,6 +297,16 @@ def test_information_of_blocks_counts_only_the_pairs_that_occur():
     b = random.permutation(20_000) * 50_000
     found = mutual_information(a[:, None], b[:, None])
     assert found[0, 0] == pytest.approx(np.log(20_000))
+
+
+@pytest.mark.parametrize("correction", ["none", "miller-madow", "permutation"])
+def test_numbers_far_apart_are_counted_by_their_places(correction):
+    """Their pairs, told apart by one number, would go beyond 64 bits."""
+    random = np.random.default_rng(0)
+    a, b = random.integers(5, size=(300, 3)), random.integers(4, size=(300, 2))
+    far, further = 4_000_000_000 * a, 3_000_000_007 * b
+    assert (mutual_information(far, further, correction) == mutual_information(a, b, correction)).all()
+    assert (entropy(far, correction) == entropy(a, correction)).all()
 
 
 def test_level_numbers_far_beyond_the_images_are_counted_by_their_places():

@@ -167,7 +167,7 @@ def test_killed_and_given_again_it_goes_on_to_the_same_bits(tmp_path: Path) -> N
     photos = tmp_path / "photos"
     sprites(photos, 40, side=12)
     words = ["fit", str(photos), "--latents", "2", "--seeds", "2", "--steps", "150", "--workers", "0"]
-    environment = {**os.environ, "PYTHONPATH": SOURCE, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": SOURCE}
 
     def start(out: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "unweave", *words, "--out", str(tmp_path / out), "--json"]

@@ -124,7 +124,7 @@ def entropy(labels: ArrayLike, correction: str = "none") -> Floats:
     """
     columns = np.asarray(labels, dtype=np.int64)
     if correction == "none":
-        return np.array([_entropy(np.bincount(column)) for column in columns.T])
+        return np.array([_entropy(_counts(column)) for column in columns.T])
     return np.array([mutual_information(v[:, None], v[:, None], correction)[0, 0] for v in columns.T])
 
 
@@ -149,13 +149,13 @@ def mutual_information(a: ArrayLike, b: ArrayLike, correction: str = "none") -> 
     [[0.6931, 0.0]]
     """
     known(correction, CORRECTIONS, "correction")
-    left, right = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
+    left, right = _few(a), _few(b)
     out = np.zeros((left.shape[1], right.shape[1]))
     widths = [int(column.max()) + 1 for column in right.T]
     left_entropy, right_entropy = entropy(left), entropy(right)
     for d, column in enumerate(left.T):
         for k, (other, width) in enumerate(zip(right.T, widths, strict=True)):
-            counts = _pair_counts(column * width + other)
+            counts = _counts(column * width + other)
             joint = _entropy(counts)
             out[d, k] = left_entropy[d] + right_entropy[k] - joint
             if correction != "none":
@@ -224,11 +224,22 @@ def nmi(codes: Codes, bins: int = 20) -> Floats:
     return np.minimum(share, 1.0)  # a perfect latent's is above by rounding
 
 
-def _pair_counts(pairs: Ints) -> Ints:
-    """How often each pair occurs; of joined latents there are far more pairs than images, and few of them occur."""
-    if int(pairs.max()) < _FEW * len(pairs):
-        return np.bincount(pairs)
-    return np.unique(pairs, return_counts=True)[1]
+def _counts(column: Ints) -> Ints:
+    """How often each number occurs; of pairs of joined latents far more are possible than images, and few occur."""
+    if int(column.max()) < _FEW * len(column):
+        return np.bincount(column)
+    return np.unique(column, return_counts=True)[1]
+
+
+def _few(labels: ArrayLike) -> Ints:
+    """(M, K) whole numbers, in columns that leave most numbers out counted by their places."""
+    columns = np.asarray(labels, dtype=np.int64)
+    spread = [k for k, column in enumerate(columns.T) if int(column.max()) >= _FEW * len(column)]
+    if spread:
+        columns = columns.copy()
+    for k in spread:
+        columns[:, k] = np.unique(columns[:, k], return_inverse=True)[1].reshape(-1)
+    return columns
 
 
 def _entropy(counts: Ints) -> float:
