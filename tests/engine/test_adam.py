@@ -55,6 +55,14 @@ def run(group: Group, grads: Tensor, rates: Sequence[Rate] | None = None) -> Non
         group.update(rates or [Rate()] * members, torch.ones(members, dtype=torch.bool))
 
 
+@pytest.fixture(params=["short rows", "long rows"])
+def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models of a pack are updated together where their rows are short, else one by one."""
+    if request.param == "long rows":
+        monkeypatch.setattr(adam, "LEAST", 1)
+
+
+@pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("chosen", [[0], [1], [2], [0, 1, 2], [1, 1]], ids=str)
 def test_equals_torch(chosen: list[int]) -> None:
     members, settings = len(chosen), [SETTINGS[k] for k in chosen]
@@ -67,6 +75,7 @@ def test_equals_torch(chosen: list[int]) -> None:
         )
 
 
+@pytest.mark.usefixtures("rows")
 def test_one_step_by_hand() -> None:
     """After one step m̂ = g and v̂ = g², so every number moves by lr · g / (|g| + ε)."""
     for members in (1, 2):
@@ -79,6 +88,7 @@ def test_one_step_by_hand() -> None:
         torch.testing.assert_close(group.flat, wanted.expand(members, 3), rtol=1e-13, atol=0)
 
 
+@pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("members", [1, 2])
 def test_half_a_scale_is_half_a_learning_rate(members: int) -> None:
     values, grads = starts(members), gradients(members)
@@ -89,6 +99,7 @@ def test_half_a_scale_is_half_a_learning_rate(members: int) -> None:
     torch.testing.assert_close(half.flat, slow.flat, rtol=1e-14, atol=1e-14)
 
 
+@pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("members", [1, 3])
 def test_scale_0_touches_nothing_and_a_late_start_is_a_fresh_one(members: int) -> None:
     values, grads = starts(members), gradients(members)
@@ -103,6 +114,7 @@ def test_scale_0_touches_nothing_and_a_late_start_is_a_fresh_one(members: int) -
     assert torch.equal(group.flat, fresh.flat) and torch.equal(group.count, fresh.count)
 
 
+@pytest.mark.usefixtures("rows")
 def test_scale_0_of_one_member_only() -> None:
     values, grads = starts(2), gradients(2)
     group = Group(list(SHAPES), values, SETTINGS[:2])
@@ -112,6 +124,7 @@ def test_scale_0_of_one_member_only() -> None:
     torch.testing.assert_close(group.flat[1], textbook(values[1], grads[:, 1], SETTINGS[1]), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("members", [1, 2])
 def test_a_reset_forgets_moments_and_count(members: int) -> None:
     values, grads = starts(members), gradients(members)
@@ -125,6 +138,7 @@ def test_a_reset_forgets_moments_and_count(members: int) -> None:
     assert torch.equal(group.flat, fresh.flat) and torch.equal(group.v, fresh.v)
 
 
+@pytest.mark.usefixtures("rows")
 def test_a_reset_of_one_member_only() -> None:
     values, grads = starts(2), gradients(2)
     group = Group(list(SHAPES), values, SETTINGS[:2])
@@ -213,13 +227,39 @@ def _split(row: Tensor) -> tuple[Tensor, ...]:
     return row[:12].view(3, 4).clone(), row[12:].clone()
 
 
+def test_long_rows_move_in_a_pack_as_they_do_alone_to_the_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adam, "LEAST", 17)
+    values, paces = starts(3), torch.tensor([[0.01, 3e-3, 1e-3]], dtype=torch.float64)
+    pack, alone = (
+        Group(tuple(SHAPES), values, SETTINGS),
+        [Group(tuple(SHAPES), values[k : k + 1], SETTINGS[k : k + 1]) for k in range(3)],
+    )
+    for step, grads in enumerate(gradients(3)):
+        rates = [Rate(), Rate(0.5, reset=step == 20), Rate(0.0 if step % 3 else 1.0)]
+        moves = torch.tensor([step < 40, True, step % 4 > 0])
+        pack.grad.copy_(torch.where(moves[:, None], grads, torch.nan))
+        if step % 2:
+            pack.update(rates, moves)
+        else:
+            pack.glide(paces[0], moves)
+        for k, group in enumerate(alone):
+            group.grad.copy_(grads[k])
+            if step % 2 and moves[k]:
+                group.update([rates[k]])
+            elif step % 2 == 0:
+                group.glide(paces[:, k], moves[k : k + 1])
+    for name in ("flat", "m", "v", "count"):
+        assert torch.equal(getattr(pack, name), torch.cat([getattr(one, name) for one in alone]))
+    assert bool(pack.flat.isfinite().all()) and pack.count.tolist() != [COUNT] * 3
+
+
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_a_row_in_parts_moves_as_a_whole_one(settings: Adam, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Group(tuple(SHAPES), starts(1), [settings])
     monkeypatch.setattr(adam, "PARTS", {"cpu": 3})
     monkeypatch.setattr(adam, "LEAST", 4)
     parts = Group(tuple(SHAPES), starts(1), [settings])
-    assert [len(part) for part in parts._parts[0]] == [6, 6, 5] and len(whole._parts[0]) == 1
+    assert [len(part) for part in parts._parts[0][0]] == [6, 6, 5] and len(whole._parts[0][0]) == 1
     pace = torch.tensor([settings.lr], dtype=torch.float64)
     for step, grads in enumerate(gradients(1)):
         for group in (whole, parts):

@@ -125,7 +125,7 @@ def correlated(model: Any, x: Tensor) -> Tensor:
     ids=["vamp-prior", "nvae", "bhivae"],
 )
 def test_the_kl_is_that_to_the_models_own_prior(method: Method, latents: int, by_hand: Any) -> None:
-    quick = {"steps": 60, "batch": 32, "network": MLP((16,)), "optimiser": Adam(lr=5e-3), "precision": "float64"}
+    quick = {"steps": 25, "batch": 32, "network": MLP((16,)), "optimiser": Adam(lr=5e-3), "precision": "float64"}
     run = fit(method, "triangle", latents=latents, **quick)
     values, _ = HeldOutELBO(Triangle(), images=200)(run, run.codes(10))
     codes = run.codes(200)

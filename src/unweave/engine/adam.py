@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from unweave.engine.place import home, precise
+from unweave.engine.place import COARSE, home, precise
 from unweave.types import Adam, Rate
 
 ALIGNED = {"cuda": 64}
@@ -15,7 +15,8 @@ ALIGNED = {"cuda": 64}
 address is aligned, so those of a model must not depend on its place in the pack."""
 PARTS, LEAST = {"cuda": 36}, 1 << 14
 """Parts, each of so many numbers or more, in which torch's kernel gets a model's row: a processor of a card takes
-65,536 numbers of a part, so that a whole row would keep few of them busy."""
+65,536 numbers of a part, so that a whole row would keep few of them busy. Models of a pack with shorter rows are
+updated together, by operations on all of them, longer ones one by one, which passes over memory seven times, not 52."""
 
 
 class Group:
@@ -44,11 +45,15 @@ class Group:
         self._rests = tuple(self._column([1 - a.betas[k] for a in s]) for k in (0, 1))
         self._decay, self._eps = self._column([a.weight_decay for a in s]), self._column([a.eps for a in s])
         exact = home(self.flat.device)
-        # Rows stay where they are, so the one that ``_fused`` updates is cut once.
+        # Rows stay where they are, so those that ``_fused`` updates are cut once.
         size = self.flat.shape[1]
         parts = PARTS.get(self.flat.device.type)
         length = size if parts is None else max(LEAST, self._room(-(-size // parts)))
-        self._parts = [list(one[0].split(length)) for one in (self.flat, self.grad, self.m, self.v)]
+        buffers = (self.flat, self.grad, self.m, self.v)
+        self._parts = [[list(one[k].split(length)) for one in buffers] for k in range(len(s))]
+        kind, single = self.flat.device.type, self.flat.dtype == torch.float32
+        # The fused kernels of GPUs take learning rates that are tensors in float32 alone.
+        self._each = (kind == "cpu" or single) and (len(s) == 1 or (size >= LEAST and kind not in COARSE))
         self._exact = [torch.tensor([a.betas[k] for a in s], dtype=torch.float64).to(exact) for k in (0, 1)]
 
     def views(self, buffer: Tensor) -> dict[str, Tensor]:
@@ -90,8 +95,12 @@ class Group:
         if any(rate.reset for rate in rates):
             self._forget(torch.tensor([rate.reset for rate in rates], device=self.flat.device))
         moves = torch.tensor([rate.scale != 0 for rate in rates], device=self.flat.device)
-        step = self._column([a.lr * rate.scale for a, rate in zip(self.settings, rates, strict=True)])
-        self._many(step, moves if alive is None else moves & alive)
+        moves = moves if alive is None else moves & alive
+        paces = [a.lr * rate.scale for a, rate in zip(self.settings, rates, strict=True)]
+        if self._each:
+            self._fused(paces, (~moves).to(torch.float32))
+        else:
+            self._many(self._column(paces), moves)
 
     def glide(self, pace: Tensor, moves: Tensor, resets: Tensor | None = None) -> None:
         """``update`` for a step that never waits for the device: all that it depends on are tensors there.
@@ -104,12 +113,11 @@ class Group:
         self._clip()
         if resets is not None:
             self._forget(resets)
-        # The fused kernels of GPUs take learning rates in float32 alone.
-        if len(self.settings) > 1 or (self.flat.device.type != "cpu" and self.flat.dtype != torch.float32):
+        if self._each:
+            paces = pace if self.flat.device.type == "cpu" else pace.to(torch.float32)
+            self._fused(paces.unbind(), (~moves).to(torch.float32))
+        else:
             self._many(pace.to(self.flat.dtype)[:, None], moves)
-            return
-        rests = (~moves[0]).to(torch.float32)
-        self._fused(pace[0] if self.flat.device.type == "cpu" else pace[0].to(torch.float32), rests)
 
     def _clip(self) -> None:
         for row, settings in zip(self.grad, self.settings, strict=True):
@@ -120,30 +128,30 @@ class Group:
         if rate.reset:
             self._forget(torch.ones(1, dtype=torch.bool, device=self.flat.device))
         if rate.scale != 0:
-            self._fused(self.settings[0].lr * rate.scale, None)
+            self._fused([self.settings[0].lr * rate.scale], None)
 
-    def _fused(self, lr: float | Tensor, rests: Tensor | None) -> None:
-        """One step of the only model in torch's kernel, which passes over everything where ``rests`` is 1."""
-        s = self.settings[0]
+    def _fused(self, paces: Sequence[float | Tensor], rests: Tensor | None) -> None:
+        """One step of every model in torch's kernel, which passes over those whose ``rests``, (S,), is 1."""
         self.count.add_(1)
-        torch._fused_adam_(  # type: ignore[call-overload]
-            *self._parts,
-            [],
-            [self.count[0]] * len(self._parts[0]),
-            lr=lr,
-            beta1=s.betas[0],
-            beta2=s.betas[1],
-            weight_decay=s.weight_decay,
-            eps=s.eps,
-            amsgrad=False,
-            maximize=False,
-            found_inf=rests,
-        )
+        for k, (s, parts, pace) in enumerate(zip(self.settings, self._parts, paces, strict=True)):
+            torch._fused_adam_(  # type: ignore[call-overload]
+                *parts,
+                [],
+                [self.count[k]] * len(parts[0]),
+                lr=pace,
+                beta1=s.betas[0],
+                beta2=s.betas[1],
+                weight_decay=s.weight_decay,
+                eps=s.eps,
+                amsgrad=False,
+                maximize=False,
+                found_inf=None if rests is None else rests[k],
+            )
         if rests is not None:
             self.count.sub_(rests)
 
     def _many(self, step: Tensor, moves: Tensor) -> None:
-        """One step of all models, (S, 1) long; those that do not move keep everything."""
+        """One step of all models, (S, 1) long, in operations on all of them; those that do not move keep everything."""
         (beta1, beta2), (rest1, rest2) = self._betas, self._rests
         grad = self.grad + self._decay * self.flat
         m = beta1 * self.m + rest1 * grad
