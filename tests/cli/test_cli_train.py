@@ -297,3 +297,17 @@ def test_a_folder_in_use_is_refused(call: Call, tmp_path: Path) -> None:
     assert done.code == 2
     assert f"process {os.getpid()}" in done.line
     assert main(["train", *words[1:], "--json"]) == 0
+
+
+@pytest.mark.parametrize("given, found", [(None, "1"), ("0", "0")])
+def test_large_tensors_are_on_large_pages_unless_told_otherwise(
+    call: Call, monkeypatch: pytest.MonkeyPatch, given: str | None, found: str
+) -> None:
+    """PyTorch reads the word before its first tensor; where the process is not ours, its owner says."""
+    name, seen = "THP_MEM_ALLOC_ENABLE", []
+    monkeypatch.delenv(name, raising=False)
+    if given is not None:
+        monkeypatch.setenv(name, given)
+    monkeypatch.setattr("unweave.cli.train.run", lambda words: seen.append(os.environ.get(name)) or 0)
+    assert call("train", "vae").code == 0
+    assert seen == [found] and os.environ.get(name) == given

@@ -21,6 +21,9 @@ from unweave.names import known
 DONE, FAILED, WRONG = 0, 1, 2
 """Exit codes: done; failed while at work; asked for something that cannot be done."""
 
+LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""PyTorch's word for tensors on pages of 2 MB, where Linux gives them to who asks."""
+
 VERBS = {
     "fit": ("fit", "FOLDER", "your own pictures: trains, chooses, writes model, codes and page"),
     "train": ("train", "METHOD --data NAME", "train a method on a data set, one model a seed"),
@@ -75,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             with _unbroken():
                 module = importlib.import_module(f"unweave.cli.{VERBS[known(verb, VERBS, 'verb')][0]}")
-            with one_line_warnings(verb), _data_root(words):
+            with one_line_warnings(verb), _surroundings(words):
                 import_own()
                 code = int(module.run(words[1:]))
         sys.stdout.flush()
@@ -118,14 +121,21 @@ def _unbroken() -> Iterator[None]:
 
 
 @contextmanager
-def _data_root(words: Sequence[str]) -> Iterator[None]:
-    """``--data-root`` for what asks for files where nobody hands it on: rules that choose images by their labels."""
+def _surroundings(words: Sequence[str]) -> Iterator[None]:
+    """What a verb, and the processes that it starts, find in their environment.
+
+    ``--data-root`` for what asks for files where nobody hands it on: rules that choose images by their labels. And
+    large tensors on large pages, which PyTorch asks for before its first tensor, so only who owns the process can say.
+    """
     from unweave.cli.options import value_of
     from unweave.data.files import ROOT_VARIABLE
     from unweave.store.environment import variables
 
     given = value_of("data-root", words)
-    with variables({ROOT_VARIABLE: given} if given else {}):
+    found = {ROOT_VARIABLE: given} if given else {}
+    if LARGE_PAGES not in os.environ:
+        found[LARGE_PAGES] = "1"
+    with variables(found):
         yield
 
 
