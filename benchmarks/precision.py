@@ -112,7 +112,7 @@ def main() -> None:
     of_job = {job.key: job.experiment for job in jobs}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # One seed after the other, since within a sweep the longest trainings come first: all of float32.
-    for seed in range(args.first, args.first + args.seeds):
+    for seed in sorted({job.experiment.seed for job in jobs}):
         some = [job for job in jobs if job.experiment.seed == seed]
         for result in perform(some, args.runs, workers=args.workers, device=args.device):
             if result.failed:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from unweave.sweep.worker import SINGLE
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -19,8 +21,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # The one place that says so: most tests work on tensors so small that a second thread only waits, and the same bits
     # are wanted in every process, also in those that tests start. Files run side by side instead.
     torch.set_num_threads(1)
-    for library in ("OMP", "OPENBLAS", "MKL"):
-        os.environ[f"{library}_NUM_THREADS"] = "1"
+    os.environ.update(SINGLE)
     device = torch.device(config.getoption("--device"))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise pytest.UsageError(f"--device {device}: torch finds no CUDA device here")

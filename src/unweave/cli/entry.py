@@ -132,10 +132,7 @@ def _surroundings(words: Sequence[str]) -> Iterator[None]:
     from unweave.store.environment import variables
 
     given = value_of("data-root", words)
-    found = {ROOT_VARIABLE: given} if given else {}
-    if LARGE_PAGES not in os.environ:
-        found[LARGE_PAGES] = "1"
-    with variables(found):
+    with variables({LARGE_PAGES: os.environ.get(LARGE_PAGES, "1"), **({ROOT_VARIABLE: given} if given else {})}):
         yield
 
 

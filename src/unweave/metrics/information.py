@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from unweave.metrics.checks import at_least
-from unweave.metrics.rows import Floats, Ints, table
+from unweave.metrics.rows import Floats, Ints, dense, table
 from unweave.names import known
 from unweave.types import Codes, UserError
 
@@ -149,7 +149,7 @@ def mutual_information(a: ArrayLike, b: ArrayLike, correction: str = "none") -> 
     [[0.6931, 0.0]]
     """
     known(correction, CORRECTIONS, "correction")
-    left, right = _few(a), _few(b)
+    left, right = (dense(np.asarray(labels, dtype=np.int64)) for labels in (a, b))
     out = np.zeros((left.shape[1], right.shape[1]))
     widths = [int(column.max()) + 1 for column in right.T]
     left_entropy, right_entropy = entropy(left), entropy(right)
@@ -229,17 +229,6 @@ def _counts(column: Ints) -> Ints:
     if int(column.max()) < _FEW * len(column):
         return np.bincount(column)
     return np.unique(column, return_counts=True)[1]
-
-
-def _few(labels: ArrayLike) -> Ints:
-    """(M, K) whole numbers, in columns that leave most numbers out counted by their places."""
-    columns = np.asarray(labels, dtype=np.int64)
-    spread = [k for k, column in enumerate(columns.T) if int(column.max()) >= _FEW * len(column)]
-    if spread:
-        columns = columns.copy()
-    for k in spread:
-        columns[:, k] = np.unique(columns[:, k], return_inverse=True)[1].reshape(-1)
-    return columns
 
 
 def _entropy(counts: Ints) -> float:

@@ -74,7 +74,7 @@ def table(codes: Codes, who: str, together: bool = False) -> Table:
     """
     codes.need_factors(who)
     z = representation(codes, who)
-    levels = _dense(codes.levels.detach().cpu().numpy().astype(np.int64))
+    levels = dense(codes.levels.detach().cpu().numpy().astype(np.int64))
     names = codes.names or tuple(f"factor {k}" for k in range(levels.shape[1]))
     return Table(z, levels, names, {"blocks_ignored": True} if codes.blocks and not together else {})
 
@@ -97,8 +97,8 @@ def representation(codes: Codes, who: str) -> Floats:
     return steady(codes.mean.detach().cpu()).double().numpy()
 
 
-def _dense(levels: Ints) -> Ints:
-    """Levels whose numbers reach ``FAR`` by their places instead; the other factors keep theirs."""
+def dense(levels: Ints) -> Ints:
+    """Columns whose numbers reach ``FAR`` by their places instead; the others keep theirs."""
     columns = [np.unique(v, return_inverse=True)[1].reshape(-1) if v.max(initial=0) >= FAR else v for v in levels.T]
     return np.stack(columns, axis=1).astype(np.int64) if columns else levels
 
